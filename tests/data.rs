@@ -100,9 +100,7 @@ fn date_of(text: &str) -> Option<Date> {
     let (month, day) = rest.split_once('-')?;
     let well_formed = [year.len(), month.len(), day.len()] == [4, 2, 2];
     let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
-    Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?)
-        .ok()
-        .filter(|_| well_formed)
+    Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok().filter(|_| well_formed)
 }
 
 /// A valid bet, of an adult.
@@ -172,47 +170,33 @@ fn every_bet_is_valid_and_its_row_ends_with_crlf() {
 
 #[test]
 fn names_have_the_accents_and_apostrophes_of_real_ones() {
-    let names: Vec<String> = set_of(&[])
-        .values()
-        .flat_map(|bytes| rows(bytes))
-        .map(|[first, last, ..]| format!("{first} {last}"))
-        .collect();
+    let names: Vec<String> =
+        set_of(&[]).values().flat_map(|bytes| rows(bytes)).map(|[first, last, ..]| format!("{first} {last}")).collect();
     for of_real_ones in ["María", "Núñez", "Agüero", "D'Angelo", "De la Fuente"] {
-        assert!(
-            names.iter().any(|name| name.contains(of_real_ones)),
-            "nobody is called {of_real_ones}"
-        );
+        assert!(names.iter().any(|name| name.contains(of_real_ones)), "nobody is called {of_real_ones}");
     }
 }
 
 #[test]
 fn no_document_is_dealt_twice() {
     let set = set_of(&["--agencies", "7", "--bets", "300000"]);
-    let documents: HashSet<String> = set
-        .values()
-        .flat_map(|bytes| rows(bytes))
-        .map(|[_, _, document, ..]| document)
-        .collect();
+    let documents: HashSet<String> =
+        set.values().flat_map(|bytes| rows(bytes)).map(|[_, _, document, ..]| document).collect();
     assert_eq!(documents.len(), 300_000);
 }
 
 #[test]
 fn the_default_bets_have_winners_in_every_agency_but_the_smallest() {
     let set = set_of(&[]);
-    let winners: Vec<usize> = set
-        .values()
-        .map(|bytes| rows(bytes).iter().filter(|row| row[4] == "7574").count())
-        .collect();
+    let winners: Vec<usize> =
+        set.values().map(|bytes| rows(bytes).iter().filter(|row| row[4] == "7574").count()).collect();
     assert_eq!(winners, [3, 4, 2, 2, 0]);
 }
 
 #[test]
 fn the_files_of_the_project_are_what_data_writes_by_default() {
     for (name, bytes) in set_of(&[]) {
-        assert!(
-            of_the_project(&name) == bytes,
-            ".data/{name} is not what data writes by default"
-        );
+        assert!(of_the_project(&name) == bytes, ".data/{name} is not what data writes by default");
     }
 }
 
@@ -220,10 +204,7 @@ fn the_files_of_the_project_are_what_data_writes_by_default() {
 /// copy without version control there is only the folder.
 fn of_the_project(name: &str) -> Vec<u8> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tracked = Command::new("git")
-        .args(["show", &format!(":./.data/{name}")])
-        .current_dir(project)
-        .output();
+    let tracked = Command::new("git").args(["show", &format!(":./.data/{name}")]).current_dir(project).output();
     match tracked {
         Ok(output) if output.status.success() => output.stdout,
         _ => fs::read(project.join(".data").join(name)).expect("a file of the project"),
@@ -272,18 +253,12 @@ fn the_courses_archive_takes_the_place_of_made_up_bets() {
     let folder = temporary_folder();
     make(folder.path(), &["--bets", "50"]);
     let content = "José,Núñez,30904465,1999-03-17,2201\r\n";
-    drop_archive(
-        folder.path(),
-        &[("agency-1.csv", content), ("agency-2.csv", "")],
-    );
+    drop_archive(folder.path(), &[("agency-1.csv", content), ("agency-2.csv", "")]);
 
     let options = ["--agencies", "10", "--bets", "200000", "--seed", "7"];
     let printed = make(folder.path(), &options);
 
-    assert!(
-        printed.contains("dataset.zip: unpacked as it is"),
-        "{printed}"
-    );
+    assert!(printed.contains("dataset.zip: unpacked as it is"), "{printed}");
     let mut files = files(folder.path());
     assert!(files.remove("dataset.zip").is_some(), "the archive stays");
     assert_eq!(files.len(), 2, "{printed}");
@@ -328,11 +303,8 @@ fn an_archive_that_is_of_no_use_is_refused_and_the_files_stay() {
     make(folder.path(), &["--bets", "50"]);
     let before = files(folder.path());
     let bets = "José,Núñez,30904465,1999-03-17,2201\r\n".repeat(1000);
-    let whole = fs::read(drop_archive(
-        folder.path(),
-        &[("agency-1.csv", "a bet\r\n"), ("agency-2.csv", &bets)],
-    ))
-    .expect("the archive");
+    let whole = fs::read(drop_archive(folder.path(), &[("agency-1.csv", "a bet\r\n"), ("agency-2.csv", &bets)]))
+        .expect("the archive");
     let mut changed = whole.clone();
     let within_the_bets = whole.len() / 2;
     changed[within_the_bets] ^= 0xff;
@@ -367,8 +339,7 @@ fn an_interrupt_leaves_the_files_as_they_were() {
             .spawn()
             .expect("data starts");
         await_incoming(folder.path());
-        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal)
-            .expect("a process that runs");
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).expect("a process that runs");
         let status = child.wait().expect("data ends");
         assert_eq!(status.code(), Some(1), "{signal:?}");
         assert_eq!(files(folder.path()), before, "{signal:?}");
@@ -406,10 +377,7 @@ fn a_bad_option_is_refused_with_what_would_be_valid_and_nothing_is_written() {
     let folder = outside.path().join("new");
     let whole_number = "takes a whole number from";
     for (options, told) in [
-        (
-            &["--agencies", "0"][..],
-            "--agencies takes a whole number from 1 to 10000, not \"0\"",
-        ),
+        (&["--agencies", "0"][..], "--agencies takes a whole number from 1 to 10000, not \"0\""),
         (&["--agencies", "10001"], whole_number),
         (&["--agencies", "five"], whole_number),
         (&["--agencies", ""], whole_number),
@@ -418,14 +386,8 @@ fn a_bad_option_is_refused_with_what_would_be_valid_and_nothing_is_written() {
         (&["--bets", "1e6"], whole_number),
         (&["--bets", "1000000001"], whole_number),
         (&["--bets", "line\nbreak"], "\"line\\nbreak\""),
-        (
-            &["--bets-per-agency", "999999999"],
-            "more than 1000000000 bets",
-        ),
-        (
-            &["--bets", "1", "--bets-per-agency", "1"],
-            "cannot both be given",
-        ),
+        (&["--bets-per-agency", "999999999"], "more than 1000000000 bets"),
+        (&["--bets", "1", "--bets-per-agency", "1"], "cannot both be given"),
         (&["--seed", "18446744073709551616"], whole_number),
         (&["--agency", "5"], "'--agency'"),
         (&["5"], "\"5\""),
@@ -441,13 +403,7 @@ fn help_and_version_write_no_bets() {
     let outside = temporary_folder();
     let folder = outside.path().join("new");
     let help = make(&folder, &["--help"]);
-    for option in [
-        "--agencies",
-        "--bets",
-        "--bets-per-agency",
-        "--seed",
-        "--into",
-    ] {
+    for option in ["--agencies", "--bets", "--bets-per-agency", "--seed", "--into"] {
         assert!(help.contains(option), "{help}");
     }
     let version = make(&folder, &["--version"]);

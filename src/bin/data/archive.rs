@@ -85,16 +85,11 @@ pub fn unpack(archive: File, set: &mut NewSet, interrupt: &Interrupt) -> Result<
 }
 
 /// Unpacks the file of `agency`, of `allowance` bytes at most. Gives its bytes.
-fn unpack_entry(
-    agency: u32,
-    entry: impl Read,
-    allowance: u64,
-    set: &mut NewSet,
-) -> Result<u64, Error> {
+fn unpack_entry(agency: u32, entry: impl Read, allowance: u64, set: &mut NewSet) -> Result<u64, Error> {
     let mut file = set.create(agency)?;
     // One byte over the allowance is enough to know that there is more.
-    let bytes = io::copy(&mut entry.take(allowance + 1), &mut file)
-        .map_err(|source| Error::DamagedEntry { agency, source })?;
+    let bytes =
+        io::copy(&mut entry.take(allowance + 1), &mut file).map_err(|source| Error::DamagedEntry { agency, source })?;
     if bytes > allowance {
         return Err(Error::TooLarge);
     }

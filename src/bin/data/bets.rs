@@ -59,21 +59,12 @@ pub struct Generator {
 impl Generator {
     pub fn new(seed: u64) -> Self {
         let mut random = SplitMix64::new(seed);
-        Self {
-            documents: Documents::shuffled(&mut random),
-            calendar: Calendar::of_the_register(),
-            random,
-        }
+        Self { documents: Documents::shuffled(&mut random), calendar: Calendar::of_the_register(), random }
     }
 
     /// Writes the next `bets` to `output` in the course's format: rows of `first,last,document,birthdate,number`, no
     /// header, ended by CRLF. `output` needs no buffer of its own.
-    pub fn write(
-        &mut self,
-        output: impl Write,
-        bets: u64,
-        interrupt: &Interrupt,
-    ) -> Result<(), Error> {
+    pub fn write(&mut self, output: impl Write, bets: u64, interrupt: &Interrupt) -> Result<(), Error> {
         let mut writer = WriterBuilder::new()
             .has_headers(false)
             .terminator(Terminator::CRLF)

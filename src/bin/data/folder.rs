@@ -26,10 +26,7 @@ pub struct Error {
 impl Error {
     /// For `map_err`: what went wrong went wrong with `path`.
     pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self { path: path.to_owned(), source }
     }
 }
 
@@ -44,15 +41,8 @@ impl NewSet {
     /// Starts an empty set for `folder`, which is made if it is not there.
     pub fn in_folder(folder: &Path) -> Result<Self, Error> {
         fs::create_dir_all(folder).map_err(Error::at(folder))?;
-        let incoming = tempfile::Builder::new()
-            .prefix(".incoming-")
-            .tempdir_in(folder)
-            .map_err(Error::at(folder))?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            incoming,
-            agencies: BTreeSet::new(),
-        })
+        let incoming = tempfile::Builder::new().prefix(".incoming-").tempdir_in(folder).map_err(Error::at(folder))?;
+        Ok(Self { folder: folder.to_owned(), incoming, agencies: BTreeSet::new() })
     }
 
     /// An empty file for the bets of `agency`.
@@ -68,8 +58,7 @@ impl NewSet {
     pub fn publish(self) -> Result<Vec<PathBuf>, Error> {
         for &agency in &self.agencies {
             let target = self.folder.join(file_name(agency));
-            fs::rename(self.incoming.path().join(file_name(agency)), &target)
-                .map_err(Error::at(&target))?;
+            fs::rename(self.incoming.path().join(file_name(agency)), &target).map_err(Error::at(&target))?;
         }
         self.remove_others().map_err(Error::at(&self.folder))
     }
@@ -87,9 +76,7 @@ impl NewSet {
             }
         }
         let paths = others.into_iter().map(|n| self.folder.join(file_name(n)));
-        paths
-            .map(|path| fs::remove_file(&path).map(|()| path))
-            .collect()
+        paths.map(|path| fs::remove_file(&path).map(|()| path)).collect()
     }
 }
 

@@ -40,10 +40,7 @@ enum Error {
     #[error(transparent)]
     Folder(#[from] folder::Error),
     #[error("{}: {source}", path.display())]
-    Archive {
-        path: PathBuf,
-        source: archive::Error,
-    },
+    Archive { path: PathBuf, source: archive::Error },
 }
 
 fn main() -> ExitCode {
@@ -75,10 +72,7 @@ fn make(order: &Order) -> Result<(), Error> {
         None => generate(order, &mut set, &interrupt)?,
     }
     for path in set.publish()? {
-        say(format_args!(
-            "{}: removed, the new set has no such agency",
-            path.display()
-        ));
+        say(format_args!("{}: removed, the new set has no such agency", path.display()));
     }
     Ok(())
 }
@@ -94,41 +88,19 @@ fn generate(order: &Order, set: &mut NewSet, interrupt: &Interrupt) -> Result<()
         say(format_args!("{}: {bets} bets", path.display()));
     }
     let in_all: u64 = order.bets.iter().sum();
-    say(format_args!(
-        "{in_all} bets of {} agencies, seed {}",
-        order.bets.len(),
-        order.seed
-    ));
+    say(format_args!("{in_all} bets of {} agencies, seed {}", order.bets.len(), order.seed));
     if in_all > people::DOCUMENTS {
-        say(format_args!(
-            "documents repeat: there are only {} to deal",
-            people::DOCUMENTS
-        ));
+        say(format_args!("documents repeat: there are only {} to deal", people::DOCUMENTS));
     }
     Ok(())
 }
 
-fn unpack(
-    archive: File,
-    path: &Path,
-    order: &Order,
-    set: &mut NewSet,
-    interrupt: &Interrupt,
-) -> Result<(), Error> {
-    say(format_args!(
-        "{}: unpacked as it is; no bets are made up, whatever their number and seed",
-        path.display()
-    ));
-    let unpacked = archive::unpack(archive, set, interrupt).map_err(|source| Error::Archive {
-        path: path.to_owned(),
-        source,
-    })?;
+fn unpack(archive: File, path: &Path, order: &Order, set: &mut NewSet, interrupt: &Interrupt) -> Result<(), Error> {
+    say(format_args!("{}: unpacked as it is; no bets are made up, whatever their number and seed", path.display()));
+    let unpacked =
+        archive::unpack(archive, set, interrupt).map_err(|source| Error::Archive { path: path.to_owned(), source })?;
     for name in unpacked.left_out {
-        say(format_args!(
-            "{}: \"{}\" left out, it is not named agency-N.csv",
-            path.display(),
-            name.escape_debug()
-        ));
+        say(format_args!("{}: \"{}\" left out, it is not named agency-N.csv", path.display(), name.escape_debug()));
     }
     for (agency, bytes) in unpacked.agencies {
         let path = order.folder.join(folder::file_name(agency));

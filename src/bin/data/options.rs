@@ -50,11 +50,7 @@ pub enum Error {
         range.start(),
         range.end()
     )]
-    NotInRange {
-        option: &'static str,
-        value: OsString,
-        range: RangeInclusive<u64>,
-    },
+    NotInRange { option: &'static str, value: OsString, range: RangeInclusive<u64> },
     #[error("--bets and --bets-per-agency cannot both be given; see --help")]
     BetsTwice,
     #[error("{agencies} agencies with {each} bets each have more than {MAX_BETS} bets in all")]
@@ -104,18 +100,10 @@ fn parse_from(mut arguments: lexopt::Parser) -> Result<Request, Error> {
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(Request::Make(Order {
-        bets: bets_of_each(agencies, in_all, for_each)?,
-        seed,
-        folder,
-    }))
+    Ok(Request::Make(Order { bets: bets_of_each(agencies, in_all, for_each)?, seed, folder }))
 }
 
-fn bets_of_each(
-    agencies: u32,
-    in_all: Option<u64>,
-    for_each: Option<u64>,
-) -> Result<Vec<u64>, Error> {
+fn bets_of_each(agencies: u32, in_all: Option<u64>, for_each: Option<u64>) -> Result<Vec<u64>, Error> {
     match (in_all, for_each) {
         (Some(_), Some(_)) => Err(Error::BetsTwice),
         (None, Some(each)) if each.saturating_mul(agencies.into()) > MAX_BETS => {
@@ -126,18 +114,8 @@ fn bets_of_each(
     }
 }
 
-fn number(
-    arguments: &mut lexopt::Parser,
-    option: &'static str,
-    range: RangeInclusive<u64>,
-) -> Result<u64, Error> {
+fn number(arguments: &mut lexopt::Parser, option: &'static str, range: RangeInclusive<u64>) -> Result<u64, Error> {
     let value = arguments.value()?;
     let number = value.to_str().and_then(|text| text.parse().ok());
-    number
-        .filter(|number| range.contains(number))
-        .ok_or(Error::NotInRange {
-            option,
-            value,
-            range,
-        })
+    number.filter(|number| range.contains(number)).ok_or(Error::NotInRange { option, value, range })
 }

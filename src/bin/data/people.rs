@@ -40,10 +40,7 @@ pub struct Documents {
 
 impl Documents {
     pub fn shuffled(random: &mut SplitMix64) -> Self {
-        Self {
-            shuffle: Shuffle::new(DOCUMENTS, random),
-            dealt: 0,
-        }
+        Self { shuffle: Shuffle::new(DOCUMENTS, random), dealt: 0 }
     }
 
     pub fn deal(&mut self) -> u32 {
@@ -94,17 +91,8 @@ fn registered_day(document: u32) -> i32 {
 
 /// Writes one or two first names of the same gender over `name`.
 pub fn write_first_name(name: &mut String, random: &mut SplitMix64) {
-    let names: &[&str] = if random.chance(50) {
-        &FEMALE_NAMES
-    } else {
-        &MALE_NAMES
-    };
-    write_one_or_two(
-        name,
-        random.pick(names),
-        random.pick(names),
-        random.chance(WITH_TWO_NAMES),
-    );
+    let names: &[&str] = if random.chance(50) { &FEMALE_NAMES } else { &MALE_NAMES };
+    write_one_or_two(name, random.pick(names), random.pick(names), random.chance(WITH_TWO_NAMES));
 }
 
 /// Writes one or two surnames over `name`, the common ones more often.
@@ -143,10 +131,7 @@ mod tests {
             let document = document.min(highest);
             let born = calendar.birthdate(document, &mut random);
             let year: i32 = born[..4].parse().expect("a date starts with its year");
-            assert!(
-                (year - date.year()).abs() <= 1,
-                "{document} was born on {born}"
-            );
+            assert!((year - date.year()).abs() <= 1, "{document} was born on {born}");
         }
     }
 
@@ -155,13 +140,9 @@ mod tests {
         for names in [&FEMALE_NAMES[..], &MALE_NAMES[..], &SURNAMES[..]] {
             for (index, name) in names.iter().enumerate() {
                 assert!(!names[..index].contains(name), "{name} is there twice");
+                assert!((2..=30).contains(&name.len()), "{name} is too short or long");
                 assert!(
-                    (2..=30).contains(&name.len()),
-                    "{name} is too short or long"
-                );
-                assert!(
-                    name.chars()
-                        .all(|c| c.is_alphabetic() || c == ' ' || c == '\''),
+                    name.chars().all(|c| c.is_alphabetic() || c == ' ' || c == '\''),
                     "{name} has a character that names do not have"
                 );
             }

@@ -72,11 +72,7 @@ impl Shuffle {
     pub fn new(len: u64, random: &mut SplitMix64) -> Self {
         assert!((1..=1 << 62).contains(&len));
         let bits = u64::BITS - (len - 1).leading_zeros();
-        Self {
-            len,
-            half_bits: bits.div_ceil(2),
-            round_keys: std::array::from_fn(|_| random.next()),
-        }
+        Self { len, half_bits: bits.div_ceil(2), round_keys: std::array::from_fn(|_| random.next()) }
     }
 
     /// The number at `place`, which is less than `len`. No other place has the same.
@@ -125,10 +121,7 @@ mod tests {
             let shuffle = Shuffle::new(len, &mut SplitMix64::new(len));
             let mut numbers: Vec<u64> = (0..len).map(|place| shuffle.at(place)).collect();
             numbers.sort_unstable();
-            assert!(
-                numbers.into_iter().eq(0..len),
-                "of the numbers below {len}, some are missing"
-            );
+            assert!(numbers.into_iter().eq(0..len), "of the numbers below {len}, some are missing");
         }
     }
 }

@@ -1,0 +1,81 @@
+//! The central. Configured by the environment and `config.ini`; `--help` lists what it can be told.
+
+use std::process::ExitCode;
+
+use loteria::config::ConfigError;
+use loteria::config::server::{self as config, ServerConfig};
+use loteria::lottery::Lottery;
+use loteria::server::central::Central;
+use loteria::server::reactor::{self, Reactor, ReactorError};
+use loteria::storage::{self, OpenError, RecoveryError, Store};
+use loteria::{event, logging};
+use thiserror::Error;
+
+/// Why the central does not start, or does not go on.
+#[derive(Debug, Error)]
+enum ServerError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    #[error("{0}")]
+    Recovery(#[from] RecoveryError),
+    #[error("port {port} can't be listened on: {error}; stop what uses it, or set SERVER_PORT to another")]
+    Listen { port: u16, error: std::io::Error },
+    #[error("the loop can't be set up: {0}")]
+    SetUp(std::io::Error),
+    #[error("{0}")]
+    Reactor(#[from] ReactorError),
+}
+
+fn main() -> ExitCode {
+    if let Some(answer) = loteria::config::answer_arguments("server", &[("config.ini, section DEFAULT", &config::KEYS)])
+    {
+        return answer;
+    }
+    logging::start("server");
+    match run() {
+        Ok(stop) => {
+            event!(Info, "exit", success, "signal": stop.name());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            event!(Error, "exit", fail, "error": error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<reactor::Stop, ServerError> {
+    let config = configure()?;
+    let (central, turn_bytes) = recover(&config)?;
+    let listen_failed = |error| ServerError::Listen { port: config.port, error };
+    let listener = reactor::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
+    let address = listener.local_addr().map_err(listen_failed)?;
+    event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
+    let stop = Reactor::new(listener, central, turn_bytes).map_err(ServerError::SetUp)?.run()?;
+    event!(Info, "close_storage", success, "file": config.storage_filepath.display());
+    Ok(stop)
+}
+
+fn configure() -> Result<ServerConfig, ServerError> {
+    let settings = config::settings(loteria::config::environment())?;
+    let config = ServerConfig::from_settings(&settings)?;
+    logging::set_level(config.logging_level.clone());
+    event!(Debug, "config", success, "port": config.port, "listen_backlog": config.listen_backlog,
+        "logging_level": config.logging_level, "num_agencies": config.num_agencies,
+        "storage_filepath": config.storage_filepath.display(), "storage_sync": format_args!("{:?}", config.storage_sync));
+    loteria::config::warn_about_unknown(&settings, &config::KEYS);
+    Ok(config)
+}
+
+/// The central as the last run left it.
+fn recover(config: &ServerConfig) -> Result<(Central<std::fs::File>, usize), ServerError> {
+    let (bets, closings) = storage::open(&config.storage_filepath)?;
+    let mut lottery = Lottery::new(config.num_agencies);
+    let (store, recovered) = Store::recover(bets, closings, config.storage_sync, &mut lottery)?;
+    event!(Info, "recover", success, "bets": recovered.bets, "agencies_closed": recovered.agencies_closed,
+        "truncated_bytes": recovered.truncated_bytes);
+    let turn_bytes = config.limits.turn_bytes;
+    Ok((Central::new(config.limits.clone(), config.credentials.clone(), lottery, store), turn_bytes))
+}

@@ -1,0 +1,71 @@
+//! The echo client of exercises 1 to 4: a line, a connection for it, the line back.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::Instant;
+
+use super::ClientError;
+use super::interrupt::Interrupt;
+use super::pauses::Pauses;
+use crate::config::client::ClientConfig;
+use crate::config::show_duration;
+use crate::event;
+
+/// Sends `loop.amount` messages, `loop.period` apart.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<(), ClientError> {
+    for number in 1..=config.loop_amount {
+        send_message(number, config, interrupt)?;
+        if number < config.loop_amount {
+            interrupt.sleep(config.loop_period)?;
+        }
+    }
+    event!(Info, "loop_finished", success, "client_id": config.id);
+    Ok(())
+}
+
+fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Result<(), ClientError> {
+    let mut pauses = Pauses::new(config.retry_timeout);
+    let message = format!("[CLIENT {}] Message N°{number}", config.id);
+    loop {
+        let error = match echo(&message, config, interrupt) {
+            Ok(answer) => {
+                event!(Info, "receive_message", success, "client_id": config.id, "msg": answer);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        interrupt.check()?;
+        let Some(pause) = pauses.next(Instant::now()) else {
+            let tried = show_duration(pauses.failing_for(Instant::now()));
+            return Err(ClientError::GaveUp { why: error.to_string(), tried });
+        };
+        event!(Warn, "receive_message", in_progress, "client_id": config.id, "server_address": config.server_address,
+            "error": error, "retry_in": format_args!("{}ms", pause.as_millis()));
+        interrupt.sleep(pause)?;
+    }
+}
+
+fn echo(message: &str, config: &ClientConfig, interrupt: &Interrupt) -> io::Result<String> {
+    let mut connection = interrupt.connect(&config.server_address)?;
+    let answer = ask(&mut connection, message);
+    interrupt.release();
+    drop(connection);
+    event!(Debug, "close_connection", success, "client_id": config.id);
+    answer
+}
+
+fn ask(connection: &mut TcpStream, message: &str) -> io::Result<String> {
+    connection.write_all(format!("{message}\n").as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(connection).read_line(&mut answer)?;
+    match answer.strip_suffix('\n') {
+        Some(line) => Ok(line.trim_end_matches('\r').to_owned()),
+        None => Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the server closed the connection in the middle of the line",
+        )),
+    }
+}

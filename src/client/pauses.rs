@@ -1,0 +1,79 @@
+//! How long to wait before trying again: longer each time, never quite the same, and not for ever.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::{Duration, Instant};
+
+/// The first pause, at most.
+const FIRST: Duration = Duration::from_millis(100);
+/// No pause is longer.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The pauses between attempts that all fail.
+#[derive(Debug)]
+pub struct Pauses {
+    timeout: Duration,
+    failing_since: Option<Instant>,
+    next: Duration,
+}
+
+impl Pauses {
+    /// Pauses that end once attempts have been failing for `timeout`.
+    pub fn new(timeout: Duration) -> Pauses {
+        Pauses { timeout, failing_since: None, next: FIRST }
+    }
+
+    /// An attempt has got further than the last.
+    pub fn reset(&mut self) {
+        *self = Pauses::new(self.timeout);
+    }
+
+    /// How long attempts have been failing.
+    pub fn failing_for(&self, now: Instant) -> Duration {
+        self.failing_since.map_or(Duration::ZERO, |since| now - since)
+    }
+
+    /// An attempt failed: how long to wait before the next, or `None` if that would be too late.
+    ///
+    /// Between half of the pause and all of it, so that agencies which lost the same central do not all come back at once.
+    pub fn next(&mut self, now: Instant) -> Option<Duration> {
+        let give_up_at = *self.failing_since.get_or_insert(now) + self.timeout;
+        let pause = self.next / 2 + (self.next / 2).mul_f64(random_fraction());
+        self.next = (self.next * 2).min(LONGEST);
+        (now + pause <= give_up_at).then_some(pause)
+    }
+}
+
+/// From 0 to 1, from the keys that the standard library draws for its hash maps.
+fn random_fraction() -> f64 {
+    f64::from(RandomState::new().build_hasher().finish() as u32) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_a_limit_and_end_with_the_time_they_are_given() {
+        let start = Instant::now();
+        let mut pauses = Pauses::new(Duration::from_secs(60));
+        let mut now = start;
+        let mut expected = FIRST;
+        while let Some(pause) = pauses.next(now) {
+            assert!(expected / 2 <= pause && pause <= expected, "{pause:?} of {expected:?}");
+            expected = (expected * 2).min(LONGEST);
+            now += pause;
+        }
+        let tried = pauses.failing_for(now);
+        assert!(Duration::from_secs(55) <= tried && tried <= Duration::from_secs(60), "{tried:?}");
+    }
+
+    #[test]
+    fn getting_further_starts_them_over() {
+        let start = Instant::now();
+        let mut pauses = Pauses::new(Duration::from_secs(1));
+        assert!(pauses.next(start).is_some());
+        assert_eq!(pauses.next(start + Duration::from_secs(2)), None);
+        pauses.reset();
+        assert!(pauses.next(start + Duration::from_secs(2)).is_some_and(|pause| pause <= FIRST));
+    }
+}

@@ -1,0 +1,313 @@
+//! Where the bets of an agency come from.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str;
+
+use csv::{ByteRecord, Reader, ReaderBuilder};
+use thiserror::Error;
+
+use crate::bet::{Bet, Day, InvalidBet};
+use crate::config::client::{BetVariables, BetsFrom};
+
+/// The bets of one agency, in order, each valid.
+pub trait BetSource {
+    /// Makes the next bet the one that follows when `stored` bets of the agency are stored.
+    ///
+    /// # Errors
+    /// [`SourceError::StoredMore`] if there are not as many, and what reading can run into.
+    fn resume_after(&mut self, stored: u64) -> Result<(), SourceError>;
+
+    /// The next bet, the same until it is [taken](BetSource::take); `None` after the last.
+    ///
+    /// # Errors
+    /// If it can't be read, or is not valid.
+    fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError>;
+
+    /// Goes on to the bet after the one that was peeked at.
+    fn take(&mut self);
+
+    /// Whether these are all the bets of the agency, so that it closes after them.
+    fn is_whole_agency(&self) -> bool;
+}
+
+impl<S: BetSource + ?Sized> BetSource for Box<S> {
+    fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
+        (**self).resume_after(stored)
+    }
+
+    fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
+        (**self).peek()
+    }
+
+    fn take(&mut self) {
+        (**self).take();
+    }
+
+    fn is_whole_agency(&self) -> bool {
+        (**self).is_whole_agency()
+    }
+}
+
+/// Why there is no next bet though there should be.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// There is no such file.
+    #[error("{}: there is no such file; set CLI_BETS_FILE to the agency's file of bets, or make one with `make data`", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file can't be opened or read.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A row is no valid bet.
+    #[error("{} line {line}: {fault}", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The line that the row begins at, from 1.
+        line: u64,
+        /// What is wrong.
+        fault: Fault,
+    },
+    /// The bet of the environment is not valid.
+    #[error("{variable}: {fault}")]
+    Variable {
+        /// The variable that is wrong.
+        variable: &'static str,
+        /// What is wrong.
+        fault: InvalidBet,
+    },
+    /// The central has more bets of this agency than there are here.
+    #[error("the central has {stored} bets of this agency, and {} holds only {held}: is it the file that was sent?", path.display())]
+    StoredMore {
+        /// The file.
+        path: PathBuf,
+        /// What the central has.
+        stored: u64,
+        /// What the file has.
+        held: u64,
+    },
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// It has more or fewer fields than it should.
+    #[error("{found} fields instead of {ROW_FIELDS}: first name, last name, document, birthdate, number")]
+    Fields {
+        /// How many it has.
+        found: usize,
+    },
+    /// A name is in another encoding.
+    #[error("{0} is not UTF-8")]
+    NotUtf8(&'static str),
+    /// A field is not valid.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBet),
+}
+
+const ROW_FIELDS: usize = 5;
+
+/// The source that the configuration names, for `agency`.
+///
+/// # Errors
+/// [`SourceError`] if there is no such file, or the bet of the environment is not valid.
+pub fn open(from: &BetsFrom, agency: u32) -> Result<Box<dyn BetSource>, SourceError> {
+    Ok(match from {
+        BetsFrom::Environment(variables) => Box::new(OneBet::new(variables, agency)?),
+        BetsFrom::File(path) => Box::new(BetFile::open(path, agency)?),
+    })
+}
+
+/// A file of the course's format, read a row at a time: `first name,last name,document,birthdate,number`, no header.
+#[derive(Debug)]
+pub struct BetFile {
+    path: PathBuf,
+    agency: u32,
+    today: Day,
+    rows: Reader<File>,
+    row: ByteRecord,
+    /// Whether `row` is the next bet.
+    is_peeked: bool,
+    /// Bets taken, or skipped.
+    taken: u64,
+}
+
+const READ_BYTES: usize = 1 << 16;
+
+impl BetFile {
+    /// The bets in the file at `path`, from the first.
+    ///
+    /// # Errors
+    /// [`SourceError::Io`].
+    pub fn open(path: &Path, agency: u32) -> Result<BetFile, SourceError> {
+        let rows = open_rows(path)?;
+        let row = ByteRecord::new();
+        Ok(BetFile { path: path.to_owned(), agency, today: Day::today(), rows, row, is_peeked: false, taken: 0 })
+    }
+
+    /// Reads the next row, if there is one and it has not been read yet.
+    fn read_row(&mut self) -> Result<bool, SourceError> {
+        if !self.is_peeked {
+            let read = self.rows.read_byte_record(&mut self.row);
+            self.is_peeked = read.map_err(|error| SourceError::Io { path: self.path.clone(), error: error.into() })?;
+        }
+        Ok(self.is_peeked)
+    }
+
+    fn parse_row(&self) -> Result<Bet<'_>, Fault> {
+        if self.row.len() != ROW_FIELDS {
+            return Err(Fault::Fields { found: self.row.len() });
+        }
+        let text = |field: usize, name| str::from_utf8(&self.row[field]).map_err(|_| Fault::NotUtf8(name));
+        let bet = Bet {
+            agency: self.agency,
+            first_name: text(0, "first name")?,
+            last_name: text(1, "last name")?,
+            document: parse_number(&self.row[2]).ok_or(InvalidBet::Document)?,
+            birthdate: Day::from_ascii(&self.row[3]).ok_or(InvalidBet::Birthdate)?,
+            number: parse_number(&self.row[4]).ok_or(InvalidBet::Number)?,
+        };
+        bet.validate(self.today)?;
+        Ok(bet)
+    }
+}
+
+fn open_rows(path: &Path) -> Result<Reader<File>, SourceError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => SourceError::Missing { path: path.to_owned() },
+        _ => SourceError::Io { path: path.to_owned(), error },
+    };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(READ_BYTES).from_reader(file))
+}
+
+impl BetSource for BetFile {
+    fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
+        if stored < self.taken {
+            self.rows = open_rows(&self.path)?;
+            (self.is_peeked, self.taken) = (false, 0);
+        }
+        while self.taken < stored {
+            if !self.read_row()? {
+                return Err(SourceError::StoredMore { path: self.path.clone(), stored, held: self.taken });
+            }
+            self.take();
+        }
+        Ok(())
+    }
+
+    fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
+        if !self.read_row()? {
+            return Ok(None);
+        }
+        let line = self.row.position().map_or(0, csv::Position::line);
+        self.parse_row().map(Some).map_err(|fault| SourceError::Row { path: self.path.clone(), line, fault })
+    }
+
+    fn take(&mut self) {
+        self.is_peeked = false;
+        self.taken += 1;
+    }
+
+    fn is_whole_agency(&self) -> bool {
+        true
+    }
+}
+
+/// The bet of exercise 5, from five environment variables.
+#[derive(Debug)]
+pub struct OneBet {
+    first_name: String,
+    last_name: String,
+    document: u32,
+    birthdate: Day,
+    number: u32,
+    agency: u32,
+    /// How many bets the agency had before this one.
+    before: Option<u64>,
+    is_taken: bool,
+}
+
+impl OneBet {
+    /// The bet that `variables` say.
+    ///
+    /// # Errors
+    /// [`SourceError::Variable`] for the first that is not valid.
+    pub fn new(variables: &BetVariables, agency: u32) -> Result<OneBet, SourceError> {
+        let wrong = |fault| SourceError::Variable { variable: variable_of(fault), fault };
+        let bet = OneBet {
+            first_name: variables.first_name.clone(),
+            last_name: variables.last_name.clone(),
+            document: parse_number(variables.document.as_bytes()).ok_or(wrong(InvalidBet::Document))?,
+            birthdate: variables.birthdate.parse().map_err(|_| wrong(InvalidBet::Birthdate))?,
+            number: parse_number(variables.number.as_bytes()).ok_or(wrong(InvalidBet::Number))?,
+            agency,
+            before: None,
+            is_taken: false,
+        };
+        bet.as_bet().validate(Day::today()).map_err(wrong)?;
+        Ok(bet)
+    }
+
+    fn as_bet(&self) -> Bet<'_> {
+        Bet {
+            agency: self.agency,
+            first_name: &self.first_name,
+            last_name: &self.last_name,
+            document: self.document,
+            birthdate: self.birthdate,
+            number: self.number,
+        }
+    }
+}
+
+fn variable_of(fault: InvalidBet) -> &'static str {
+    match fault {
+        InvalidBet::FirstName(_) => "NOMBRE",
+        InvalidBet::LastName(_) => "APELLIDO",
+        InvalidBet::Document => "DOCUMENTO",
+        InvalidBet::Birthdate => "NACIMIENTO",
+        InvalidBet::Number => "NUMERO",
+    }
+}
+
+impl BetSource for OneBet {
+    /// The agency may have had any number of bets before: what is stored counts from the first time it is heard.
+    fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
+        self.is_taken = stored > *self.before.get_or_insert(stored);
+        Ok(())
+    }
+
+    fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
+        Ok((!self.is_taken).then(|| self.as_bet()))
+    }
+
+    fn take(&mut self) {
+        self.is_taken = true;
+    }
+
+    fn is_whole_agency(&self) -> bool {
+        false
+    }
+}
+
+/// Up to ten decimal digits, nothing else.
+fn parse_number(field: &[u8]) -> Option<u32> {
+    let digits = |value: u32, &byte: &u8| match byte {
+        b'0'..=b'9' => value.checked_mul(10)?.checked_add(u32::from(byte - b'0')),
+        _ => None,
+    };
+    if field.is_empty() { None } else { field.iter().try_fold(0, digits) }
+}

@@ -1,0 +1,151 @@
+//! The central's settings: `config.ini`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ini::Ini;
+
+use super::{ConfigError, Key, Settings};
+use crate::logging::Level;
+use crate::protocol;
+use crate::server::Limits;
+use crate::server::credentials::Credentials;
+use crate::storage::Sync;
+
+/// Where `config.ini` is looked for, from the working directory.
+pub const PATHS: [&str; 3] = ["config.ini", "config/config.ini", "config/server/config.ini"];
+
+/// What the central can be told.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Port to listen on; 0 for any free one.
+    pub port: u16,
+    /// Connections that the system queues for us.
+    pub listen_backlog: i32,
+    /// What is logged.
+    pub logging_level: Level,
+    /// How many agencies take part.
+    pub num_agencies: u32,
+    /// Where the bets are stored.
+    pub storage_filepath: PathBuf,
+    /// Whether a bet is acknowledged only once it would survive a power loss.
+    pub storage_sync: Sync,
+    /// What a peer may cost.
+    pub limits: Limits,
+    /// Which agencies may speak, if that is asked.
+    pub credentials: Option<Credentials>,
+}
+
+const PORT: Key = key("SERVER_PORT", "12345", "TCP port to listen on, 0 to 65535; 0 takes any free one");
+const IP: Key = key("SERVER_IP", "", "accepted and unused, as in the course's skeleton");
+const BACKLOG: Key = key("SERVER_LISTEN_BACKLOG", "5", "connections that wait to be accepted, 1 to 65535");
+const LEVEL: Key = key("LOGGING_LEVEL", "INFO", "DEBUG, INFO, NOTICE, WARNING, ERROR or CRITICAL");
+const AGENCIES: Key = key("NUM_AGENCIES", "5", "agencies that take part, 0 to 100000; the draw waits for all of them");
+const FILEPATH: Key =
+    key("STORAGE_FILEPATH", "./bets.csv", "file of the bets; closings go beside it, into the same name with .closed");
+const SYNC: Key = key(
+    "STORAGE_SYNC",
+    "always",
+    "always: acknowledged bets survive a power loss; never: only the death of the process",
+);
+const CONNECTIONS: Key = key("MAX_CONNECTIONS", "10000", "connections at the same time, 1 to 1000000");
+const MESSAGE_BYTES: Key = key("MAX_MESSAGE_BYTES", "65536", "bytes of one message, 8192 to 16777216");
+const BATCH_BETS: Key = key("MAX_BATCH_BETS", "1024", "bets of one batch, 1 to 1000000");
+const ECHO_LINE_BYTES: Key = key("MAX_ECHO_LINE_BYTES", "8192", "bytes of a line to echo, 1 to 1048576");
+const UNSENT_BYTES: Key =
+    key("MAX_UNSENT_BYTES", "65536", "bytes of unread replies above which a connection is not read, 1024 to 16777216");
+const TURN_BYTES: Key = key("MAX_TURN_BYTES", "65536", "bytes taken from one connection in a turn, 512 to 16777216");
+const SILENCE: Key = key("SILENCE_TIMEOUT", "30s", "how long a connection may stay without saying whose it is");
+const MESSAGE: Key = key("MESSAGE_TIMEOUT", "30s", "how long a message may take from its first byte to its last");
+const UNREAD: Key = key("UNREAD_TIMEOUT", "30s", "how long replies may stay unread");
+
+/// Every key of section `DEFAULT`.
+pub const KEYS: [Key; 16] = [
+    PORT,
+    IP,
+    BACKLOG,
+    LEVEL,
+    AGENCIES,
+    FILEPATH,
+    SYNC,
+    CONNECTIONS,
+    MESSAGE_BYTES,
+    BATCH_BETS,
+    ECHO_LINE_BYTES,
+    UNSENT_BYTES,
+    TURN_BYTES,
+    SILENCE,
+    MESSAGE,
+    UNREAD,
+];
+
+const fn key(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key { name, variable: name, default, meaning }
+}
+
+/// Reads what `environment` and the first of [`PATHS`] say.
+///
+/// # Errors
+/// [`ConfigError::File`] if the file can't be read as INI.
+pub fn settings(environment: impl IntoIterator<Item = (String, String)>) -> Result<Settings, ConfigError> {
+    let mut settings = Settings::new(environment);
+    if let Some((path, text)) = super::read_first(&PATHS)? {
+        let values = parse_ini(&text).map_err(|reason| ConfigError::File { path: path.clone(), reason })?;
+        settings.add_file(&path, values);
+    }
+    Ok(settings)
+}
+
+/// The keys of section `DEFAULT` (in capitals, as Python's `configparser` does not tell them apart) and those before any section.
+///
+/// # Errors
+/// Where and why `text` is not INI.
+pub fn parse_ini(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let ini = Ini::load_from_str_noescape(text).map_err(|error| error.to_string())?;
+    let sections = [ini.section(None::<String>), ini.section(Some("DEFAULT"))];
+    let pairs = sections.into_iter().flatten().flat_map(|section| section.iter());
+    Ok(pairs.map(|(name, value)| (name.to_ascii_uppercase(), value.to_owned())).collect())
+}
+
+impl ServerConfig {
+    /// What `settings` mean.
+    ///
+    /// # Errors
+    /// The first value that is not valid.
+    pub fn from_settings(settings: &Settings) -> Result<ServerConfig, ConfigError> {
+        let sync = |text: &str| match text {
+            "always" => Some(Sync::Always),
+            "never" => Some(Sync::Never),
+            _ => None,
+        };
+        let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+        Ok(ServerConfig {
+            port: settings.number(&PORT, 0..=65_535)?,
+            listen_backlog: settings.number(&BACKLOG, 1..=65_535)?,
+            logging_level: settings.require(&LEVEL, Level::NAMES, Level::from_name)?,
+            num_agencies: settings.number(&AGENCIES, 0..=100_000)?,
+            storage_filepath: settings.require(&FILEPATH, "the path of a file", path)?,
+            storage_sync: settings.require(&SYNC, "always or never", sync)?,
+            limits: limits(settings)?,
+            credentials: None,
+        })
+    }
+}
+
+fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
+    let duration = |key| -> Result<Duration, ConfigError> { settings.duration(key) };
+    Ok(Limits {
+        connections: settings.number(&CONNECTIONS, 1..=1_000_000)?,
+        protocol: protocol::Limits {
+            message_bytes: settings.number(&MESSAGE_BYTES, protocol::MAX_PACKET_BYTES..=1 << 24)?,
+            batch_bets: settings.number(&BATCH_BETS, 1..=1_000_000)?,
+        },
+        echo_line_bytes: settings.number(&ECHO_LINE_BYTES, 1..=1 << 20)?,
+        unsent_bytes: settings.number(&UNSENT_BYTES, 1024..=1 << 24)?,
+        turn_bytes: settings.number(&TURN_BYTES, 512..=1 << 24)?,
+        silence: duration(&SILENCE)?,
+        message: duration(&MESSAGE)?,
+        unread: duration(&UNREAD)?,
+    })
+}

@@ -1,0 +1,38 @@
+//! Lotería Nacional: agencies send bets to a central, which stores them, draws when all have finished, and tells each its winners.
+//!
+//! # The way of a bet
+//! 1. An agency reads it from a row of its file: [`client::source`].
+//! 2. It becomes a part of a batch, and bytes: [`client::conversation`], [`protocol::Batch`].
+//! 3. The central's loop reads those bytes, whichever pieces they come in: [`server::reactor`].
+//! 4. They are cut into messages, and the message into bets: [`protocol::Scanner`], [`protocol::Message`], [`protocol::Bets`].
+//! 5. It is checked, and staged as a row and a count: [`server::central`], [`bet::Bet::validate`], [`lottery`].
+//! 6. With everything else of that turn of the loop it is written and synced, in one commit: [`storage`].
+//! 7. Only now the reply to its batch becomes bytes, and leaves.
+//! 8. When every agency has closed, the lottery is drawn, and each agency that asked is told its own winners: [`lottery`].
+//!
+//! # The modules
+//! Dependencies point downward only.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`server`] | the central: its loop, its sessions, its limits |
+//! | [`client`] | an agency: its bets, its conversation, its patience |
+//! | `contest` | both programs as processes, for `make run`, tests and benchmarks (feature `tools`) |
+//! | [`config`], [`logging`] | what both programs are told, and what they tell |
+//! | [`storage`] | the two files, their commits and their recovery |
+//! | [`lottery`] | the rules, without any I/O |
+//! | [`protocol`] | the wire, without any I/O |
+//! | [`bet`] | the domain |
+//!
+//! `protocol.md` says what is on the wire; README says how to run it all.
+
+pub mod bet;
+pub mod client;
+pub mod config;
+#[cfg(feature = "tools")]
+pub mod contest;
+pub mod logging;
+pub mod lottery;
+pub mod protocol;
+pub mod server;
+pub mod storage;

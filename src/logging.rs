@@ -1,0 +1,186 @@
+//! The log contract: every line is `action: NAME | result: success|fail|in_progress | key: value | ...`.
+//!
+//! A line is made by [`event!`](crate::event), which can't make another form: the action and the keys are literals, the result
+//! is one of three words, and a value loses whatever could be taken for the end of itself. Whatever will be tried again is
+//! `in_progress`; `fail` is final. Lines go to standard output as [`simple_logger`] writes them.
+
+use std::cell::Cell;
+use std::fmt::{self, Write};
+use std::panic;
+
+use log::{LevelFilter, Log, Metadata, Record};
+use simple_logger::SimpleLogger;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+/// Logs a line of the contract.
+///
+/// ```
+/// loteria::event!(Info, "apuesta_recibida", success, "cantidad": 100);
+/// ```
+#[macro_export]
+macro_rules! event {
+    ($level:ident, $action:literal, success $($rest:tt)*) => { $crate::event!(@ $level, $action, "success" $($rest)*) };
+    ($level:ident, $action:literal, fail $($rest:tt)*) => { $crate::event!(@ $level, $action, "fail" $($rest)*) };
+    ($level:ident, $action:literal, in_progress $($rest:tt)*) => { $crate::event!(@ $level, $action, "in_progress" $($rest)*) };
+    (@ $level:ident, $action:literal, $result:literal $(, $key:literal: $value:expr)* $(,)?) => {
+        ::log::log!(
+            ::log::Level::$level,
+            concat!("action: ", $action, " | result: ", $result $(, " | ", $key, ": {}")*)
+            $(, $crate::logging::Value(&$value))*
+        )
+    };
+}
+
+/// Shows a value so that it can't be taken for the end of a value or of a line: `|` becomes `/`, and control characters spaces.
+#[derive(Debug)]
+pub struct Value<'a, T: ?Sized>(pub &'a T);
+
+impl<T: fmt::Display + ?Sized> fmt::Display for Value<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Harmless(f), "{}", self.0)
+    }
+}
+
+struct Harmless<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl Write for Harmless<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(at) = rest.find(is_harmful) {
+            self.0.write_str(&rest[..at])?;
+            let harmful = rest[at..].chars().next().unwrap_or_default();
+            self.0.write_str(if harmful == '|' { "/" } else { " " })?;
+            rest = &rest[at + harmful.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}
+
+/// Line and paragraph separators end a line for some readers, though they are no control characters.
+fn is_harmful(character: char) -> bool {
+    character == '|' || character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+const TIMESTAMP: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+
+/// Starts logging as `program`, at INFO until [`set_level`] says otherwise. Panics are logged as lines of the contract too.
+///
+/// Called once, first thing in `main`; a second call changes nothing.
+pub fn start(program: &'static str) {
+    let lines =
+        SimpleLogger::new().with_level(LevelFilter::Trace).with_timestamp_format(TIMESTAMP).with_utc_timestamps();
+    if log::set_boxed_logger(Box::new(Program { name: program, lines })).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+        panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// Logs from now on what is at least as important as `level`.
+pub fn set_level(level: Level) {
+    log::set_max_level(level.filter);
+}
+
+/// Lines that say who speaks, and that standard output can refuse without harm.
+struct Program {
+    name: &'static str,
+    lines: SimpleLogger,
+}
+
+thread_local! {
+    static IS_WRITING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Log for Program {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    /// `println!`, which writes the line, panics when standard output is gone. A server must not die because the reader
+    /// of its log did: that line is lost, and the next one is tried again.
+    fn log(&self, record: &Record<'_>) {
+        let record = Record::builder().level(record.level()).target(self.name).args(*record.args()).build();
+        IS_WRITING.set(true);
+        let written = panic::catch_unwind(panic::AssertUnwindSafe(|| self.lines.log(&record)));
+        IS_WRITING.set(false);
+        drop(written);
+    }
+
+    fn flush(&self) {}
+}
+
+fn log_panic(panic: &panic::PanicHookInfo<'_>) {
+    if IS_WRITING.get() {
+        return;
+    }
+    let message = panic.payload_as_str().unwrap_or("no message");
+    match panic.location() {
+        Some(place) => crate::event!(Error, "panic", fail, "error": message, "at": place),
+        None => crate::event!(Error, "panic", fail, "error": message),
+    }
+}
+
+/// How important a line must be, by the names that the course's two languages use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Level {
+    name: String,
+    filter: LevelFilter,
+}
+
+impl Level {
+    /// What [`Level::from_name`] takes.
+    pub const NAMES: &'static str = "DEBUG, INFO, NOTICE, WARNING, ERROR or CRITICAL";
+
+    /// The level that Python's `logging` or Go's `go-logging` calls by this name, in capitals or not.
+    ///
+    /// NOTICE, which only Go has, lies between INFO and WARNING and no line of ours is at it: it shows the same as WARNING.
+    pub fn from_name(name: &str) -> Option<Level> {
+        let name = name.to_ascii_uppercase();
+        let filter = match name.as_str() {
+            "TRACE" => LevelFilter::Trace,
+            "DEBUG" => LevelFilter::Debug,
+            "INFO" => LevelFilter::Info,
+            "NOTICE" | "WARNING" | "WARN" => LevelFilter::Warn,
+            "ERROR" | "CRITICAL" | "FATAL" => LevelFilter::Error,
+            _ => return None,
+        };
+        Some(Level { name, filter })
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn both_families_of_level_names_are_known() {
+        for (name, filter) in [
+            ("DEBUG", LevelFilter::Debug),
+            ("info", LevelFilter::Info),
+            ("NOTICE", LevelFilter::Warn),
+            ("WARNING", LevelFilter::Warn),
+            ("ERROR", LevelFilter::Error),
+            ("CRITICAL", LevelFilter::Error),
+        ] {
+            assert_eq!(Level::from_name(name).map(|level| level.filter), Some(filter), "{name}");
+        }
+        assert_eq!(Level::from_name("LOUD"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_can_end_a_value_or_a_line(value in any::<String>()) {
+            let shown = Value(&value).to_string();
+            prop_assert!(!shown.contains(is_harmful));
+            prop_assert_eq!(shown.chars().count(), value.chars().count());
+        }
+    }
+}

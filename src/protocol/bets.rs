@@ -1,0 +1,191 @@
+//! The bets of a batch: decoded one at a time from a message's bytes, encoded one at a time into a buffer.
+
+use std::fmt;
+
+use byteorder::{BigEndian, ByteOrder};
+use thiserror::Error;
+
+use super::MAX_PACKET_BYTES;
+use super::message::{MessageType, TYPE_BYTES, put_type, put_u32, put_u64};
+use super::scanner::Malformed;
+use crate::bet::{Bet, Day, InvalidBet};
+
+/// Bytes of the length that stands before each bet.
+pub(super) const BET_LENGTH_BYTES: usize = 8;
+
+/// Bytes of a bet with empty names: agency, two name lengths, document, birthdate, number.
+pub(super) const MIN_BET_BYTES: usize = 4 + 4 + 4 + 4 + 8 + 4;
+
+/// The bets of a RegisterBets that have not been iterated yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Bets<'a> {
+    remaining: u32,
+    bytes: &'a [u8],
+}
+
+/// Why the next bet of a batch is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BetFault {
+    /// Its bytes do not fit the protocol.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Its bytes fit, but what they say is not valid.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBet),
+}
+
+impl<'a> Bets<'a> {
+    pub(super) fn new(remaining: u32, bytes: &'a [u8]) -> Bets<'a> {
+        Bets { remaining, bytes }
+    }
+
+    /// How many bets are still to come.
+    pub fn remaining(&self) -> u32 {
+        self.remaining
+    }
+
+    pub(super) fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn decode_next(&mut self) -> Result<Bet<'a>, BetFault> {
+        let (length, rest) = self.bytes.split_at_checked(BET_LENGTH_BYTES).ok_or(Malformed::Length)?;
+        let length = usize::try_from(BigEndian::read_u64(length)).map_err(|_| Malformed::Length)?;
+        let (bet, rest) = rest.split_at_checked(length).ok_or(Malformed::Length)?;
+        self.bytes = rest;
+        decode_bet(bet)
+    }
+}
+
+impl<'a> Iterator for Bets<'a> {
+    type Item = Result<Bet<'a>, BetFault>;
+
+    /// The next bet. It is not validated, except that its birthdate is a day.
+    fn next(&mut self) -> Option<Self::Item> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        Some(self.decode_next())
+    }
+}
+
+impl fmt::Debug for Bets<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(*self).finish()
+    }
+}
+
+fn decode_bet(bytes: &[u8]) -> Result<Bet<'_>, BetFault> {
+    let (agency, rest) = split_u32(bytes)?;
+    let (first_name, rest) = split_string(rest)?;
+    let (last_name, rest) = split_string(rest)?;
+    let &[_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = rest else { return Err(Malformed::Length.into()) };
+    Ok(Bet {
+        agency,
+        first_name: as_text(first_name)?,
+        last_name: as_text(last_name)?,
+        document: BigEndian::read_u32(&rest[..4]),
+        birthdate: Day::from_unix_seconds(BigEndian::read_i64(&rest[4..12])).ok_or(InvalidBet::Birthdate)?,
+        number: BigEndian::read_u32(&rest[12..]),
+    })
+}
+
+fn split_u32(bytes: &[u8]) -> Result<(u32, &[u8]), Malformed> {
+    let (value, rest) = bytes.split_at_checked(4).ok_or(Malformed::Length)?;
+    Ok((BigEndian::read_u32(value), rest))
+}
+
+fn split_string(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    let (length, rest) = split_u32(bytes)?;
+    rest.split_at_checked(length as usize).ok_or(Malformed::Length)
+}
+
+fn as_text(bytes: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(bytes).map_err(|_| Malformed::NotUtf8)
+}
+
+/// A RegisterBets in the making, at the end of a buffer that may hold other messages before it.
+///
+/// A batch never takes more than [`MAX_PACKET_BYTES`]. A batch that is dropped, or finished without a bet,
+/// leaves the buffer as it was.
+///
+/// ```
+/// use loteria::protocol::Batch;
+///
+/// let mut output = Vec::new();
+/// let batch = Batch::begin(&mut output);
+/// assert_eq!(batch.finish(), 0);
+/// assert!(output.is_empty());
+/// ```
+#[derive(Debug)]
+pub struct Batch<'o> {
+    output: &'o mut Vec<u8>,
+    start: usize,
+    bets: u32,
+    finished: bool,
+}
+
+/// The bet would make the batch longer than a packet may be: it goes into the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the batch is full")]
+pub struct Full;
+
+const COUNT_BYTES: usize = 4;
+
+impl<'o> Batch<'o> {
+    /// An empty batch behind what `output` holds.
+    pub fn begin(output: &'o mut Vec<u8>) -> Batch<'o> {
+        let start = output.len();
+        put_type(output, MessageType::RegisterBets);
+        put_u32(output, 0);
+        Batch { output, start, bets: 0, finished: false }
+    }
+
+    /// Adds a bet.
+    ///
+    /// # Errors
+    /// [`Full`] if it no longer fits, and the batch is as it was. The first bet always fits if it is valid.
+    pub fn push(&mut self, bet: &Bet<'_>) -> Result<(), Full> {
+        let bet_bytes = MIN_BET_BYTES + bet.first_name.len() + bet.last_name.len();
+        let packet_bytes = self.output.len() - self.start + BET_LENGTH_BYTES + bet_bytes;
+        if packet_bytes > MAX_PACKET_BYTES {
+            return Err(Full);
+        }
+        self.output.reserve(BET_LENGTH_BYTES + bet_bytes);
+        put_u64(self.output, bet_bytes as u64);
+        put_u32(self.output, bet.agency);
+        put_string(self.output, bet.first_name);
+        put_string(self.output, bet.last_name);
+        put_u32(self.output, bet.document);
+        put_u64(self.output, bet.birthdate.unix_seconds() as u64);
+        put_u32(self.output, bet.number);
+        self.bets += 1;
+        Ok(())
+    }
+
+    /// How many bets it holds.
+    pub fn bets(&self) -> u32 {
+        self.bets
+    }
+
+    /// Completes the message and says how many bets it holds. Without a bet there is no message.
+    pub fn finish(mut self) -> u32 {
+        if self.bets > 0 {
+            let count = self.start + TYPE_BYTES;
+            BigEndian::write_u32(&mut self.output[count..count + COUNT_BYTES], self.bets);
+            self.finished = true;
+        }
+        self.bets
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.output.truncate(self.start);
+        }
+    }
+}
+
+fn put_string(output: &mut Vec<u8>, text: &str) {
+    put_u32(output, text.len() as u32);
+    output.extend_from_slice(text.as_bytes());
+}

@@ -1,0 +1,663 @@
+//! Sessions, lottery and storage together: the turn of the server without its sockets.
+//!
+//! A [`Central`] is handed what arrived ([`Central::receive`]), is told to [commit](Central::commit), and then holds what
+//! is to be sent ([`Central::unsent`]). In between, every message has been applied and every reply is an [`Answer`] that
+//! waits for the commit: until then no byte of it exists, so none can slip past the barrier.
+//!
+//! The way of one batch: `receive` cuts the input into messages; `register` checks it and stages its rows in the store
+//! and its counts in the lottery; `commit` makes the rows durable and the counts final, or takes both back; `release`
+//! turns the answer into bytes, which say what the disk holds.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use slab::Slab;
+
+use super::credentials::Credentials;
+use super::limits::Limits;
+use super::session::{Phase, Session};
+use crate::bet::Day;
+use crate::event;
+use crate::lottery::Lottery;
+use crate::protocol::{self, BetFault, Bets, ErrorCode, Malformed, Message};
+use crate::storage::{CommitError, Medium, Store};
+
+/// A connection, from [`Central::connect`] until the end of the turn in which it is [gone](Central::disconnect).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub usize);
+
+/// What time it is: read once a turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For deadlines.
+    pub instant: Instant,
+    /// The last birthdate that is taken.
+    pub today: Day,
+}
+
+impl Now {
+    /// The time it is.
+    pub fn read() -> Now {
+        Now { instant: Instant::now(), today: Day::today() }
+    }
+}
+
+/// What the end of the turn will say to a session.
+#[derive(Debug)]
+enum Answer {
+    /// A batch was staged: it is stored, or it is not.
+    Batch { bets: u32, only: Option<(u32, u32)> },
+    /// AllBetsSent was staged. Nothing is said, unless it could not be stored.
+    Closing { agency: u32 },
+    /// Where the agency stands once the turn is committed.
+    Welcome { agency: u32 },
+    /// Its winners. The draw has happened.
+    Winners { agency: u32 },
+    /// A refusal.
+    Refusal(ErrorCode),
+    /// The line of an echo session.
+    Echo(Vec<u8>),
+}
+
+/// The central of one lottery, storing in a pair of `M`.
+#[derive(Debug)]
+pub struct Central<M> {
+    limits: Limits,
+    credentials: Option<Credentials>,
+    lottery: Lottery,
+    store: Store<M>,
+    sessions: Slab<Session>,
+    /// The session that speaks for each agency, from agency 1.
+    speakers: Vec<Option<SessionId>>,
+    /// What this turn will say, in order.
+    answers: Vec<(SessionId, Answer)>,
+    /// Sessions with something new to send, or that are to close, since the carrier last asked.
+    touched: Vec<SessionId>,
+    /// Sessions whose connection is gone, to be forgotten at the end of the turn.
+    gone: Vec<SessionId>,
+}
+
+impl<M: Medium> Central<M> {
+    /// A central that goes on where `lottery` and `store` are. Without `credentials`, whoever says to be an agency is one.
+    pub fn new(limits: Limits, credentials: Option<Credentials>, lottery: Lottery, store: Store<M>) -> Central<M> {
+        let speakers = vec![None; lottery.agencies() as usize];
+        Central {
+            limits,
+            credentials,
+            lottery,
+            store,
+            sessions: Slab::new(),
+            speakers,
+            answers: Vec::new(),
+            touched: Vec::new(),
+            gone: Vec::new(),
+        }
+    }
+
+    /// The lottery, to look at.
+    pub fn lottery(&self) -> &Lottery {
+        &self.lottery
+    }
+
+    /// Whether there is no room for another connection.
+    pub fn is_full(&self) -> bool {
+        self.sessions.len() >= self.limits.connections
+    }
+
+    /// A new connection, from `peer`.
+    pub fn connect(&mut self, peer: IpAddr, now: Now) -> SessionId {
+        SessionId(self.sessions.insert(Session::new(peer, &self.limits, now.instant)))
+    }
+
+    /// Whether anything that `id` says would be taken now.
+    pub fn wants_input(&self, id: SessionId) -> bool {
+        let session = &self.sessions[id.0];
+        session.phase != Phase::Closing && !session.ended && !session.is_full(&self.limits)
+    }
+
+    /// `bytes` came from `id`: applies every message that they complete.
+    pub fn receive(&mut self, id: SessionId, bytes: &[u8], now: Now) {
+        let session = &mut self.sessions[id.0];
+        let Some(&first_byte) = bytes.first() else { return };
+        session.recognise(first_byte);
+        if session.input.is_empty() {
+            let taken = self.apply(id, bytes, now);
+            self.sessions[id.0].input.extend_from_slice(&bytes[taken..]);
+            self.note_message_begun(id, taken, now);
+        } else {
+            session.input.extend_from_slice(bytes);
+            self.apply_kept(id, now);
+        }
+    }
+
+    /// Goes on with what `id` had said before its replies piled up, if it has been reading them since.
+    pub fn resume(&mut self, id: SessionId, now: Now) {
+        let session = &self.sessions[id.0];
+        if session.held && !session.is_full(&self.limits) {
+            self.apply_kept(id, now);
+            self.finish_ended(id);
+        }
+    }
+
+    /// The peer of `id` will say no more. It is closed once it has what it is owed.
+    pub fn end_of_input(&mut self, id: SessionId) {
+        self.sessions[id.0].ended = true;
+        self.finish_ended(id);
+    }
+
+    /// The connection of `id` is gone, and what it was owed with it. The id stays taken until the end of the turn.
+    pub fn disconnect(&mut self, id: SessionId) {
+        self.close(id);
+        self.sessions[id.0].drop_output();
+        self.gone.push(id);
+    }
+
+    /// The end of the turn: makes what was staged durable, then says what came of it.
+    ///
+    /// # Errors
+    /// [`CommitError::Unknown`] only: the program must end without sending another byte.
+    pub fn commit(&mut self) -> Result<(), CommitError> {
+        let bets_fault = not_stored(self.store.commit_bets())?;
+        match bets_fault {
+            None => self.lottery.commit_bets(),
+            Some(_) => self.lottery.rollback_bets(),
+        }
+        let closings_fault = not_stored(self.commit_closings())?;
+        let is_draw = match closings_fault {
+            None => self.lottery.commit_closings(),
+            Some(_) => {
+                self.lottery.rollback_closings();
+                false
+            }
+        };
+        self.release(bets_fault.as_deref(), closings_fault.as_deref());
+        if is_draw {
+            self.draw();
+        }
+        self.forget_gone();
+        Ok(())
+    }
+
+    fn forget_gone(&mut self) {
+        if !self.gone.is_empty() {
+            let Central { sessions, touched, gone, .. } = self;
+            gone.drain(..).for_each(|id| drop(sessions.remove(id.0)));
+            touched.retain(|id| sessions.contains(id.0));
+        }
+    }
+
+    fn commit_closings(&mut self) -> Result<(), CommitError> {
+        for (agency, bets) in self.lottery.staged_closings() {
+            self.store.stage_closing(agency, bets);
+        }
+        self.store.commit_closings()
+    }
+
+    /// The sessions to look at after a commit: they have something to send, or are to close, or both.
+    pub fn take_touched(&mut self) -> Vec<SessionId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// What is to be sent to `id`.
+    pub fn unsent(&self, id: SessionId) -> &[u8] {
+        self.sessions[id.0].unsent()
+    }
+
+    /// `bytes` more of [`Central::unsent`] were sent; the rest can't be sent now.
+    pub fn sent(&mut self, id: SessionId, bytes: usize, now: Now) {
+        self.sessions[id.0].take_sent(bytes, now.instant);
+    }
+
+    /// Whether `id` is to be closed now: it has been sent what it is owed, and nothing that it says matters.
+    pub fn is_finished(&self, id: SessionId) -> bool {
+        let session = &self.sessions[id.0];
+        session.phase == Phase::Closing && session.unsent().is_empty()
+    }
+
+    /// Whether `id` said more than has been applied, because its replies had piled up: see [`Central::resume`].
+    pub fn is_held(&self, id: SessionId) -> bool {
+        self.sessions[id.0].held
+    }
+
+    /// When [`Central::expire`] is to be called for `id`, if nothing changes until then.
+    pub fn deadline(&self, id: SessionId) -> Option<Instant> {
+        self.sessions[id.0].deadline(&self.limits)
+    }
+
+    /// Closes `id` if its deadline has passed.
+    pub fn expire(&mut self, id: SessionId, now: Now) {
+        let session = &self.sessions[id.0];
+        if session.deadline(&self.limits).is_none_or(|deadline| deadline > now.instant) {
+            return;
+        }
+        let why = session.overdue(&self.limits, now.instant);
+        event!(Warn, "expire_connection", success, "ip": session.peer, "reason": why);
+        self.close(id);
+        self.sessions[id.0].drop_output();
+        self.touched.push(id);
+    }
+
+    /// Tells every agency that the server is going. The turn is yet to be committed.
+    pub fn shut_down(&mut self) {
+        let speaking = |(key, session): (usize, &Session)| (session.phase == Phase::Lottery).then_some(SessionId(key));
+        let speaking: Vec<SessionId> = self.sessions.iter().filter_map(speaking).collect();
+        for id in speaking {
+            self.refuse(id, ErrorCode::Unavailable);
+        }
+    }
+
+    fn apply_kept(&mut self, id: SessionId, now: Now) {
+        let mut input = std::mem::take(&mut self.sessions[id.0].input);
+        let taken = self.apply(id, &input, now);
+        if taken < input.len() {
+            input.drain(..taken);
+            self.sessions[id.0].input = input;
+        }
+        self.note_message_begun(id, taken, now);
+    }
+
+    /// Applies the messages at the front of `input` and says how many bytes they were.
+    fn apply(&mut self, id: SessionId, input: &[u8], now: Now) -> usize {
+        match self.sessions[id.0].phase {
+            Phase::Echo => self.apply_echo(id, input),
+            Phase::Lottery => self.apply_messages(id, input, now),
+            Phase::Silent | Phase::Closing => input.len(),
+        }
+    }
+
+    fn apply_messages(&mut self, id: SessionId, input: &[u8], now: Now) -> usize {
+        let mut taken = 0;
+        loop {
+            let session = &mut self.sessions[id.0];
+            if session.phase == Phase::Closing {
+                return input.len();
+            }
+            session.held = session.is_full(&self.limits);
+            if session.held {
+                return taken;
+            }
+            let rest = &input[taken..];
+            match session.scanner.scan(rest) {
+                Ok(None) => return taken,
+                Ok(Some(length)) => {
+                    self.apply_message(id, &rest[..length], now);
+                    taken += length;
+                }
+                Err(malformed) => self.refuse_malformed(id, malformed),
+            }
+        }
+    }
+
+    fn apply_message(&mut self, id: SessionId, frame: &[u8], now: Now) {
+        match Message::decode(frame) {
+            Ok(Message::RegisterBets(bets)) => self.register(id, bets, now.today),
+            Ok(Message::Ack) => {}
+            Ok(Message::AllBetsSent) => self.all_bets_sent(id),
+            Ok(Message::RequestWinners) => self.request_winners(id),
+            Ok(Message::Hello { version, agency, credential }) => self.hello(id, version, agency, credential),
+            Ok(
+                Message::RegisterBetOk
+                | Message::RegisterBetFailed(_)
+                | Message::InformWinners(_)
+                | Message::Welcome { .. },
+            ) => self.refuse_malformed(id, Malformed::UnknownType(u16::from_be_bytes([frame[0], frame[1]]))),
+            Err(malformed) => self.refuse_malformed(id, malformed),
+        }
+    }
+
+    fn hello(&mut self, id: SessionId, version: u16, agency: u32, credential: &[u8]) {
+        let session = &self.sessions[id.0];
+        if version != protocol::VERSION {
+            return self.refuse_hello(id, agency, ErrorCode::Version);
+        }
+        if let Err(code) = self.lottery.find(agency) {
+            return self.refuse_hello(id, agency, code);
+        }
+        if self.credentials.as_ref().is_some_and(|credentials| !credentials.admit(agency, credential)) {
+            return self.refuse_hello(id, agency, ErrorCode::Credential);
+        }
+        if session.agency.is_some_and(|own| own != agency) {
+            return self.refuse_hello(id, agency, ErrorCode::OtherAgency);
+        }
+        self.claim(id, agency);
+        let session = &mut self.sessions[id.0];
+        (session.greeted, session.refused) = (true, None);
+        self.answer(id, Answer::Welcome { agency });
+    }
+
+    fn refuse_hello(&mut self, id: SessionId, agency: u32, code: ErrorCode) {
+        event!(Warn, "hello", fail, "ip": self.sessions[id.0].peer, "agencia": agency, "error": code);
+        self.refuse(id, code);
+    }
+
+    fn register(&mut self, id: SessionId, bets: Bets<'_>, today: Day) {
+        let count = bets.remaining();
+        let Session { agency: own_agency, peer, refused, .. } = self.sessions[id.0];
+        let staged = if let Some(code) = refused {
+            Err(BatchFault::FollowsRefused(code))
+        } else if own_agency.is_none() && self.credentials.is_some() {
+            Err(BatchFault::Refused(ErrorCode::Credential))
+        } else {
+            self.stage_batch(own_agency, bets, today)
+        };
+        match staged {
+            Ok(Staged { agency, only }) => {
+                if let Some(agency) = agency {
+                    self.claim(id, agency);
+                }
+                self.answer(id, Answer::Batch { bets: count, only });
+            }
+            Err(fault) => {
+                event!(Error, "apuesta_recibida", fail, "cantidad": count, "ip": peer, "error": fault);
+                if let (None, BatchFault::Closed { agency }) = (own_agency, &fault) {
+                    // It named an agency that exists: it may go on to ask for its winners.
+                    self.claim(id, *agency);
+                }
+                self.refuse_request(id, fault.code());
+            }
+        }
+    }
+
+    /// Stages all of a batch or nothing of it.
+    fn stage_batch(&mut self, own_agency: Option<u32>, bets: Bets<'_>, today: Day) -> Result<Staged, BatchFault> {
+        let first = bets.clone().next().transpose().map_err(|fault| BatchFault::Bet { position: 1, fault })?;
+        let Some(agency) = own_agency.or(first.map(|bet| bet.agency)) else { return Ok(Staged::default()) };
+        match self.lottery.may_register(agency) {
+            Ok(()) => {}
+            Err(ErrorCode::Closed) => return Err(BatchFault::Closed { agency }),
+            Err(code) => return Err(BatchFault::Refused(code)),
+        }
+        let (counts, rows) = (self.lottery.mark(agency), self.store.staged_bytes());
+        let staged = self.stage_bets(agency, bets, today);
+        if staged.is_err() {
+            self.lottery.revert(agency, counts);
+            self.store.revert(rows);
+        }
+        staged
+    }
+
+    fn stage_bets(&mut self, agency: u32, bets: Bets<'_>, today: Day) -> Result<Staged, BatchFault> {
+        let mut position = 0;
+        let mut last = None;
+        for bet in bets {
+            position += 1;
+            let fault = |fault| BatchFault::Bet { position, fault };
+            let bet = bet.map_err(fault)?;
+            if bet.agency != agency {
+                return Err(BatchFault::OtherAgency { position, named: bet.agency });
+            }
+            bet.validate(today).map_err(|invalid| fault(invalid.into()))?;
+            self.lottery.stage_bet(&bet);
+            self.store.stage_bet(&bet);
+            last = Some((bet.document, bet.number));
+        }
+        Ok(Staged { agency: Some(agency), only: last.filter(|_| position == 1) })
+    }
+
+    fn all_bets_sent(&mut self, id: SessionId) {
+        let Session { agency, refused, .. } = self.sessions[id.0];
+        let Some(agency) = agency else { return self.refuse_stranger(id) };
+        if let Some(code) = refused {
+            return self.refuse_request(id, code);
+        }
+        if self.lottery.stage_closing(agency) {
+            self.answer(id, Answer::Closing { agency });
+        }
+    }
+
+    fn request_winners(&mut self, id: SessionId) {
+        let Some(agency) = self.sessions[id.0].agency else { return self.refuse_stranger(id) };
+        if self.lottery.is_drawn() {
+            self.answer(id, Answer::Winners { agency });
+        } else {
+            self.sessions[id.0].parked = true;
+        }
+    }
+
+    /// Refuses a batch, or the closing behind one. A session that said Hello goes on from the number of bets it was told, so
+    /// were a batch stored behind a refused one, that number would no longer say which of its bets those are. Until it
+    /// says Hello again, nothing more of it is stored.
+    fn refuse_request(&mut self, id: SessionId, code: ErrorCode) {
+        let session = &mut self.sessions[id.0];
+        if session.greeted {
+            session.refused = Some(code);
+        }
+        self.refuse(id, code);
+    }
+
+    fn refuse_stranger(&mut self, id: SessionId) {
+        self.refuse(id, if self.credentials.is_some() { ErrorCode::Credential } else { ErrorCode::NoAgency });
+    }
+
+    fn apply_echo(&mut self, id: SessionId, input: &[u8]) -> usize {
+        let session = &mut self.sessions[id.0];
+        let end = input.iter().position(|&byte| byte == b'\n');
+        if end.unwrap_or(input.len()) > self.limits.echo_line_bytes {
+            let limit = self.limits.echo_line_bytes;
+            event!(Warn, "receive_message", fail, "ip": session.peer, "error": format_args!("a line of more than {limit} bytes"));
+            session.close();
+            self.touched.push(id);
+            return input.len();
+        }
+        match end {
+            None => 0,
+            Some(end) => {
+                self.echo(id, input[..=end].to_vec());
+                input.len()
+            }
+        }
+    }
+
+    fn echo(&mut self, id: SessionId, line: Vec<u8>) {
+        self.answer(id, Answer::Echo(line));
+        self.sessions[id.0].close();
+    }
+
+    /// Closes a session whose peer has ended its side, unless messages of it are still held.
+    fn finish_ended(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id.0];
+        if !session.ended || session.held || session.phase == Phase::Closing {
+            return;
+        }
+        let input = std::mem::take(&mut session.input);
+        match session.phase {
+            Phase::Echo if !input.is_empty() => self.echo(id, input),
+            Phase::Lottery if !input.is_empty() => {
+                event!(Warn, "receive_message", fail, "ip": session.peer, "error": "the connection ended in the middle of a message");
+            }
+            _ => {}
+        }
+        self.close(id);
+        self.touched.push(id);
+    }
+
+    /// Makes `id` the session that speaks for `agency`. An older one is told, and nothing that it says later counts.
+    fn claim(&mut self, id: SessionId, agency: u32) {
+        let older = self.speakers[agency as usize - 1].replace(id);
+        self.sessions[id.0].agency = Some(agency);
+        if let Some(older) = older.filter(|&older| older != id) {
+            let session = &mut self.sessions[older.0];
+            event!(Warn, "take_over", success, "agencia": agency, "ip": session.peer);
+            session.agency = None;
+            self.refuse(older, ErrorCode::TakenOver);
+        }
+    }
+
+    fn refuse_malformed(&mut self, id: SessionId, malformed: Malformed) {
+        event!(Warn, "receive_message", fail, "ip": self.sessions[id.0].peer, "error": malformed);
+        self.refuse(id, malformed.into());
+    }
+
+    fn refuse(&mut self, id: SessionId, code: ErrorCode) {
+        self.answer(id, Answer::Refusal(code));
+        if code.closes() {
+            self.close(id);
+        }
+    }
+
+    /// Nothing that `id` says from here on counts, and it speaks for nobody.
+    fn close(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id.0];
+        session.close();
+        if let Some(agency) = session.agency.take() {
+            self.speakers[agency as usize - 1] = None;
+        }
+    }
+
+    fn answer(&mut self, id: SessionId, answer: Answer) {
+        let bytes = match &answer {
+            Answer::Winners { agency } => {
+                Message::inform_winners_bytes(self.lottery.winners(*agency).map_or(0, <[u32]>::len))
+            }
+            Answer::Echo(line) => line.len(),
+            Answer::Batch { .. } | Answer::Closing { .. } | Answer::Welcome { .. } | Answer::Refusal(_) => {
+                SMALL_REPLY_BYTES
+            }
+        };
+        self.sessions[id.0].promise(bytes);
+        self.answers.push((id, answer));
+    }
+
+    /// Turns the turn's answers into bytes. A fault is why its bets, or its closings, could not be stored.
+    fn release(&mut self, bets_fault: Option<&str>, closings_fault: Option<&str>) {
+        let mut answers = std::mem::take(&mut self.answers);
+        for (id, answer) in answers.drain(..) {
+            if !self.sessions[id.0].void {
+                self.release_one(id, answer, bets_fault, closings_fault);
+            }
+            self.touched.push(id);
+        }
+        self.answers = answers;
+        for id in &self.touched {
+            self.sessions[id.0].keep_promises();
+        }
+    }
+
+    fn release_one(&mut self, id: SessionId, answer: Answer, bets_fault: Option<&str>, closings_fault: Option<&str>) {
+        let Central { lottery, sessions, .. } = self;
+        let session = &mut sessions[id.0];
+        match answer {
+            Answer::Batch { bets, only } => match bets_fault {
+                None => {
+                    if let Some((document, number)) = only {
+                        event!(Info, "apuesta_almacenada", success, "dni": document, "numero": number);
+                    }
+                    event!(Info, "apuesta_recibida", success, "cantidad": bets);
+                    Message::RegisterBetOk.encode(session.output());
+                }
+                Some(error) => {
+                    event!(Error, "apuesta_recibida", fail, "cantidad": bets, "ip": session.peer, "error": error);
+                    self.release_not_stored(id);
+                }
+            },
+            Answer::Closing { agency } if lottery.is_closed(agency) => {
+                event!(Info, "cierre_agencia", success, "agencia": agency, "cantidad": lottery.stored(agency));
+            }
+            Answer::Closing { agency } => {
+                let error = closings_fault.or(bets_fault).unwrap_or("not stored");
+                event!(Error, "cierre_agencia", fail, "agencia": agency, "error": error);
+                self.release_not_stored(id);
+            }
+            Answer::Welcome { agency } => {
+                let (stored, state) = (lottery.stored(agency), lottery.state(agency));
+                event!(Debug, "hello", success, "ip": session.peer, "agencia": agency, "almacenadas": stored);
+                Message::Welcome { stored, state }.encode(session.output());
+            }
+            Answer::Winners { agency } => release_winners(lottery, session, agency),
+            Answer::Refusal(code) => {
+                event!(Debug, "refuse", success, "ip": session.peer, "codigo": code as u16, "error": code);
+                Message::RegisterBetFailed(code).encode(session.output());
+            }
+            Answer::Echo(line) => {
+                let text = String::from_utf8_lossy(&line);
+                event!(Info, "receive_message", success, "ip": session.peer, "msg": text.trim_end_matches(['\r', '\n']));
+                session.output().extend_from_slice(&line);
+            }
+        }
+    }
+
+    /// Tells `id` that something was not stored. What it said after that may build upon it, and is not answered.
+    fn release_not_stored(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id.0];
+        Message::RegisterBetFailed(ErrorCode::NotStored).encode(session.output());
+        session.void = true;
+        self.close(id);
+    }
+
+    /// Answers whoever has been waiting. It happens once, with the commit of the last closing.
+    fn draw(&mut self) {
+        event!(Info, "sorteo", success);
+        let Central { lottery, sessions, touched, .. } = self;
+        for (key, session) in sessions.iter_mut().filter(|(_, session)| session.parked) {
+            let Some(agency) = session.agency else { continue };
+            session.parked = false;
+            release_winners(lottery, session, agency);
+            touched.push(SessionId(key));
+        }
+    }
+
+    /// A message that is not whole yet must end in time: counted from when the first byte of it came.
+    fn note_message_begun(&mut self, id: SessionId, taken: usize, now: Now) {
+        let session = &mut self.sessions[id.0];
+        if session.input.is_empty() || session.held {
+            session.began_at = None;
+        } else if taken > 0 || session.began_at.is_none() {
+            session.began_at = Some(now.instant);
+        }
+    }
+}
+
+fn release_winners(lottery: &Lottery, session: &mut Session, agency: u32) {
+    // Asked for only after the draw.
+    let winners = lottery.winners(agency).unwrap_or_default();
+    event!(Info, "informar_ganadores", success, "agencia": agency, "cantidad": winners.len());
+    Message::encode_inform_winners(winners, session.output());
+}
+
+/// The reason why nothing was stored, apart from the error after which nothing is known.
+fn not_stored(committed: Result<(), CommitError>) -> Result<Option<String>, CommitError> {
+    match committed {
+        Ok(()) => Ok(None),
+        Err(CommitError::NotStored(error)) => Ok(Some(error.to_string())),
+        Err(unknown) => Err(unknown),
+    }
+}
+
+/// A bound on the replies of fixed size: a Welcome.
+const SMALL_REPLY_BYTES: usize = 11;
+
+/// A batch whose rows and counts are staged.
+#[derive(Debug, Default)]
+struct Staged {
+    /// Whose it is; nobody's, if it is empty.
+    agency: Option<u32>,
+    /// Document and number of its bet, if it has just one.
+    only: Option<(u32, u32)>,
+}
+
+/// Why nothing of a batch is staged.
+#[derive(Debug, thiserror::Error)]
+enum BatchFault {
+    #[error("bet {position} of the batch: {fault}")]
+    Bet { position: u32, fault: BetFault },
+    #[error("bet {position} of the batch: agency {named} is not the connection's")]
+    OtherAgency { position: u32, named: u32 },
+    #[error("agency {agency} has closed")]
+    Closed { agency: u32 },
+    #[error("{0}")]
+    Refused(ErrorCode),
+    #[error("it follows a refused batch, and no Hello since: {0}")]
+    FollowsRefused(ErrorCode),
+}
+
+impl BatchFault {
+    fn code(&self) -> ErrorCode {
+        match self {
+            BatchFault::Bet { fault: BetFault::Invalid(_), .. } => ErrorCode::InvalidBet,
+            BatchFault::Bet { fault: BetFault::Malformed(malformed), .. } => (*malformed).into(),
+            BatchFault::OtherAgency { .. } => ErrorCode::OtherAgency,
+            BatchFault::Closed { .. } => ErrorCode::Closed,
+            BatchFault::Refused(code) | BatchFault::FollowsRefused(code) => *code,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What a peer may cost the central.
+
+use std::time::Duration;
+
+use crate::protocol;
+
+/// The bounds on connections, memory and time. Each is a key of `config.ini`, see [`crate::config::server`].
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections at the same time.
+    pub connections: usize,
+    /// Bytes of one message and bets of one batch.
+    pub protocol: protocol::Limits,
+    /// Bytes of an echo session's line, its end not counted.
+    pub echo_line_bytes: usize,
+    /// Replies that a peer leaves unread, in bytes, above which nothing more is read from it.
+    pub unsent_bytes: usize,
+    /// Bytes taken from one connection in a turn: its share.
+    pub turn_bytes: usize,
+    /// How long a connection may stay without saying whose it is.
+    pub silence: Duration,
+    /// How long a message may take from its first byte to its last.
+    pub message: Duration,
+    /// How long a peer may leave replies unread.
+    pub unread: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 10_000,
+            protocol: protocol::Limits::default(),
+            echo_line_bytes: 8 * 1024,
+            unsent_bytes: 64 * 1024,
+            turn_bytes: 64 * 1024,
+            silence: Duration::from_secs(30),
+            message: Duration::from_secs(30),
+            unread: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! One thread, one `Poll`: carries bytes between the sockets and the [`Central`], a turn at a time.
+//!
+//! [`Reactor::turn`] names its steps in the order in which a bet lives them. mio reports a socket once and not again
+//! until it has been read (or written) to the point of `WouldBlock`. A connection that its share of the turn cut short of
+//! that point therefore stays on the `ready` list, and the next poll does not sleep while that list holds anything.
+//!
+//! A connection is closed only after its replies are written and the rest of its input has been read and dropped, within
+//! [`LINGER`] and [`LINGER_BYTES`]: closing a socket with unread input resets the connection, and a reset can destroy
+//! the reply just written (RFC 1122, 4.2.2.13).
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use thiserror::Error;
+
+use super::central::{Central, Now, SessionId};
+use super::deadlines::Deadlines;
+use crate::event;
+use crate::protocol::{ErrorCode, Message};
+use crate::storage::{CommitError, Medium};
+
+const LISTENER: Token = Token(usize::MAX);
+const SIGNALS: Token = Token(usize::MAX - 1);
+
+/// Events taken from one poll. What is left comes with the next.
+const EVENTS: usize = 1024;
+/// Connections accepted in one turn. What is left waits in the backlog for the next.
+const ACCEPTS: usize = 256;
+/// How long accepting pauses when the system has no descriptor left for another connection. It stays in the backlog
+/// meanwhile, and an event loop that tried again at once would only spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection that is being closed may go on sending.
+const LINGER: Duration = Duration::from_secs(1);
+/// How many bytes a connection that is being closed may go on sending.
+const LINGER_BYTES: usize = 1 << 20;
+/// An agency may wait for the draw for days; whether it is still alive is asked after this long without a word,
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// this often,
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// and this many times before its connection is given up.
+const KEEPALIVE_PROBES: u32 = 6;
+
+/// Why the loop can't go on.
+#[derive(Debug, Error)]
+pub enum ReactorError {
+    /// The system refuses to poll.
+    #[error("poll: {0}")]
+    Poll(#[from] io::Error),
+    /// What was stored can't be known any more.
+    #[error("storage: {0}")]
+    Storage(#[from] CommitError),
+}
+
+/// Why the loop ended as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGTERM came.
+    Terminate,
+    /// SIGINT came.
+    Interrupt,
+}
+
+/// The loop and everything that it polls.
+pub struct Reactor<M> {
+    poll: Poll,
+    events: Events,
+    signals: Signals,
+    listener: Option<TcpListener>,
+    /// Whether the listener may have connections that were not accepted yet.
+    acceptable: bool,
+    /// Until when accepting pauses.
+    accept_paused: Option<Instant>,
+    central: Central<M>,
+    /// The connection of each session, by its id.
+    connections: Vec<Option<Connection>>,
+    /// Connections to be read in the next turn, each once.
+    ready: VecDeque<SessionId>,
+    /// Connections to be written in this turn.
+    writable: Vec<SessionId>,
+    deadlines: Deadlines,
+    /// Where input is read to: one connection's share of a turn.
+    share: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    socket: TcpStream,
+    peer: SocketAddr,
+    /// Whether the socket may hold input, because it was not read to `WouldBlock`.
+    readable: bool,
+    /// Whether it is on the ready list.
+    listed: bool,
+    /// Whether its peer has ended its side.
+    ended: bool,
+    /// Once everything is written: how many more bytes of input are read, and dropped.
+    linger: Option<usize>,
+}
+
+/// A socket on every address of this machine, that listens on `port` (0: any free one) with this backlog.
+///
+/// # Errors
+/// The system's, such as a port in use.
+pub fn listen(port: u16, backlog: i32) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+    socket.listen(backlog)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+impl<M: Medium> Reactor<M> {
+    /// A loop that carries between `listener`, which does not block, and `central`, whose share of a turn is `turn_bytes`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new(listener: std::net::TcpListener, central: Central<M>, turn_bytes: usize) -> io::Result<Reactor<M>> {
+        let poll = Poll::new()?;
+        let mut listener = TcpListener::from_std(listener);
+        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        Ok(Reactor {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            signals,
+            listener: Some(listener),
+            acceptable: false,
+            accept_paused: None,
+            central,
+            connections: Vec::new(),
+            ready: VecDeque::new(),
+            writable: Vec::new(),
+            deadlines: Deadlines::default(),
+            share: vec![0; turn_bytes],
+        })
+    }
+
+    /// Turns until a signal comes, then closes everything.
+    ///
+    /// # Errors
+    /// [`ReactorError`]. Nothing is acknowledged after it.
+    pub fn run(mut self) -> Result<Stop, ReactorError> {
+        event!(Info, "accept_connections", in_progress);
+        loop {
+            if let Some(stop) = self.turn()? {
+                self.shut_down(stop)?;
+                return Ok(stop);
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Result<Option<Stop>, ReactorError> {
+        let stop = self.wait()?;
+        let now = Now::read();
+        self.accept(now);
+        self.read(now);
+        self.expire(now);
+        self.central.commit()?;
+        self.write(now);
+        Ok(stop)
+    }
+
+    /// Sleeps until something can be done, and notes what.
+    fn wait(&mut self) -> io::Result<Option<Stop>> {
+        let timeout = self.time_to_sleep();
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
+            polled => polled?,
+        }
+        let mut stop = None;
+        for event in &self.events {
+            match event.token() {
+                LISTENER => self.acceptable = true,
+                SIGNALS => stop = self.signals.pending().last().map(Stop::from_signal),
+                Token(key) => {
+                    let id = SessionId(key);
+                    let Some(connection) = self.connections.get_mut(key).and_then(Option::as_mut) else { continue };
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        connection.readable = true;
+                        connection.list(id, &mut self.ready);
+                    }
+                    if event.is_writable() {
+                        self.writable.push(id);
+                    }
+                }
+            }
+        }
+        Ok(stop)
+    }
+
+    fn time_to_sleep(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || (self.acceptable && self.accept_paused.is_none()) {
+            return Some(Duration::ZERO);
+        }
+        let next = [self.deadlines.next(), self.accept_paused].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn accept(&mut self, now: Now) {
+        if self.accept_paused.is_some_and(|until| until > now.instant) {
+            return;
+        }
+        for _ in 0..ACCEPTS {
+            if !self.acceptable {
+                return;
+            }
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
+                Ok((socket, peer)) => {
+                    self.accept_paused = None;
+                    self.welcome(socket, peer, now);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.acceptable = false,
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => return self.pause_accepting(&error, now),
+            }
+        }
+    }
+
+    /// There is no room for another connection now. It stays in the backlog until there is.
+    fn pause_accepting(&mut self, error: &io::Error, now: Now) {
+        if self.accept_paused.is_none() {
+            event!(Warn, "accept_connections", in_progress, "error": error, "retry_every": format_args!("{ACCEPT_PAUSE:?}"));
+        }
+        self.accept_paused = Some(now.instant + ACCEPT_PAUSE);
+    }
+
+    fn welcome(&mut self, mut socket: TcpStream, peer: SocketAddr, now: Now) {
+        if self.central.is_full() {
+            return refuse(&mut socket, peer);
+        }
+        let id = self.central.connect(peer.ip(), now);
+        let registered = configure(&socket).and_then(|()| {
+            self.poll.registry().register(&mut socket, Token(id.0), Interest::READABLE | Interest::WRITABLE)
+        });
+        if let Err(error) = registered {
+            event!(Warn, "accept_connections", fail, "ip": peer.ip(), "error": error);
+            return self.central.disconnect(id);
+        }
+        event!(Info, "accept_connections", success, "ip": peer.ip());
+        if self.connections.len() <= id.0 {
+            self.connections.resize_with(id.0 + 1, || None);
+        }
+        let connection = Connection { socket, peer, readable: false, listed: false, ended: false, linger: None };
+        self.connections[id.0] = Some(connection);
+        self.deadlines.set(id, self.central.deadline(id));
+    }
+
+    /// Takes from each ready connection its share, in turn.
+    fn read(&mut self, now: Now) {
+        for _ in 0..self.ready.len() {
+            let Some(id) = self.ready.pop_front() else { return };
+            let Some(connection) = self.connections[id.0].as_mut() else { continue };
+            connection.listed = false;
+            if connection.linger.is_some() {
+                self.read_and_drop(id);
+            } else {
+                self.read_share(id, now);
+            }
+        }
+    }
+
+    fn read_share(&mut self, id: SessionId, now: Now) {
+        let Some(connection) = self.connections[id.0].as_mut() else { return };
+        self.central.resume(id, now);
+        let mut left = self.share.len();
+        while left > 0 && connection.readable && self.central.wants_input(id) {
+            match connection.socket.read(&mut self.share[..left]) {
+                Ok(0) => {
+                    connection.readable = false;
+                    connection.ended = true;
+                    self.central.end_of_input(id);
+                }
+                Ok(bytes) => {
+                    left -= bytes;
+                    self.central.receive(id, &self.share[..bytes], now);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => connection.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return self.lose(id, &error),
+            }
+        }
+        if connection.readable && self.central.wants_input(id) {
+            connection.list(id, &mut self.ready);
+        }
+        self.deadlines.set(id, self.central.deadline(id));
+    }
+
+    /// Keeps the input of a connection that is being closed from resetting it.
+    fn read_and_drop(&mut self, id: SessionId) {
+        let Some(connection) = self.connections[id.0].as_mut() else { return };
+        let Some(bytes_left) = connection.linger.as_mut() else { return };
+        match connection.socket.read(&mut self.share) {
+            Ok(bytes) if bytes > 0 && bytes <= *bytes_left => {
+                *bytes_left -= bytes;
+                connection.list(id, &mut self.ready);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Ok(_) | Err(_) => self.close(id),
+        }
+    }
+
+    /// Writes what the commit has released.
+    fn write(&mut self, now: Now) {
+        let mut writable = std::mem::take(&mut self.writable);
+        for id in writable.drain(..).chain(self.central.take_touched()) {
+            self.write_one(id, now);
+        }
+        self.writable = writable;
+    }
+
+    fn write_one(&mut self, id: SessionId, now: Now) {
+        let Some(connection) = self.connections[id.0].as_mut() else { return };
+        if connection.linger.is_some() {
+            return;
+        }
+        while !self.central.unsent(id).is_empty() {
+            match connection.socket.write(self.central.unsent(id)) {
+                Ok(bytes) => self.central.sent(id, bytes, now),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.central.sent(id, 0, now);
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return self.lose(id, &error),
+            }
+        }
+        if self.central.is_finished(id) {
+            return self.finish(id, now);
+        }
+        if self.central.wants_input(id) && (connection.readable || self.central.is_held(id)) {
+            connection.list(id, &mut self.ready);
+        }
+        self.deadlines.set(id, self.central.deadline(id));
+    }
+
+    /// Everything is written: ends this side, and closes once the peer has ended its own.
+    fn finish(&mut self, id: SessionId, now: Now) {
+        let Some(connection) = self.connections[id.0].as_mut() else { return };
+        if connection.ended || connection.socket.shutdown(Shutdown::Write).is_err() {
+            return self.close(id);
+        }
+        connection.linger = Some(LINGER_BYTES);
+        connection.list(id, &mut self.ready);
+        self.deadlines.set(id, Some(now.instant + LINGER));
+    }
+
+    fn expire(&mut self, now: Now) {
+        while let Some(id) = self.deadlines.take_due(now.instant) {
+            let lingers = self.connections[id.0].as_ref().is_some_and(|connection| connection.linger.is_some());
+            if lingers {
+                self.close(id);
+            } else {
+                self.central.expire(id, now);
+                self.deadlines.set(id, self.central.deadline(id));
+            }
+        }
+    }
+
+    /// The connection broke.
+    fn lose(&mut self, id: SessionId, error: &io::Error) {
+        if let Some(connection) = &self.connections[id.0] {
+            event!(Warn, "receive_message", fail, "ip": connection.peer.ip(), "error": error);
+        }
+        self.close(id);
+    }
+
+    fn close(&mut self, id: SessionId) {
+        if let Some(connection) = self.connections[id.0].take() {
+            self.deadlines.set(id, None);
+            self.central.disconnect(id);
+            event!(Info, "close_connection", success, "ip": connection.peer.ip());
+        }
+    }
+
+    /// Tells every agency that the server is going and closes every descriptor.
+    fn shut_down(&mut self, stop: Stop) -> Result<(), ReactorError> {
+        event!(Info, "shutdown", in_progress, "signal": stop.name());
+        if self.listener.take().is_some() {
+            event!(Info, "close_listener", success);
+        }
+        let now = Now::read();
+        self.central.shut_down();
+        self.central.commit()?;
+        self.write(now);
+        for key in 0..self.connections.len() {
+            self.close(SessionId(key));
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    fn list(&mut self, id: SessionId, ready: &mut VecDeque<SessionId>) {
+        if !std::mem::replace(&mut self.listed, true) {
+            ready.push_back(id);
+        }
+    }
+}
+
+impl Stop {
+    fn from_signal(signal: i32) -> Stop {
+        if signal == SIGINT { Stop::Interrupt } else { Stop::Terminate }
+    }
+
+    /// The name of the signal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stop::Terminate => "SIGTERM",
+            Stop::Interrupt => "SIGINT",
+        }
+    }
+}
+
+/// Replies are small and awaited, so they go out at once; a peer that died without a word is found out.
+fn configure(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
+    SockRef::from(socket).set_tcp_keepalive(&keepalive)
+}
+
+/// Tells a connection that there is no room for it, without waiting: a new socket has room for these few bytes.
+fn refuse(socket: &mut TcpStream, peer: SocketAddr) {
+    let mut reply = Vec::new();
+    Message::RegisterBetFailed(ErrorCode::Unavailable).encode(&mut reply);
+    let told = socket.write(&reply).and_then(|_| socket.shutdown(Shutdown::Write));
+    let how = told.map_or_else(|error| error.to_string(), |()| "told".to_owned());
+    event!(Warn, "accept_connections", fail, "ip": peer.ip(), "error": "MAX_CONNECTIONS reached", "peer": how);
+}
+
+/// Errors of accept(2) that concern the connection that was to be accepted, and not the next one.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::Interrupted
+            | ErrorKind::PermissionDenied
+    ) || error.raw_os_error().is_some_and(|code| code == EPROTO)
+}
+
+/// Protocol error, from errno(3) on Linux.
+const EPROTO: i32 = 71;

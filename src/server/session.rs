@@ -1,0 +1,163 @@
+//! One connection as the central sees it: what came and is not whole yet, what goes out, and what it may do next.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::limits::Limits;
+use crate::protocol::{ErrorCode, FIRST_BYTE, Scanner};
+
+/// What a connection has turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It has not said a byte.
+    Silent,
+    /// It began with another byte than a message does: one line comes back.
+    Echo,
+    /// It speaks for an agency, or will.
+    Lottery,
+    /// Nothing that it says matters any more; it closes once its replies are out.
+    Closing,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub peer: IpAddr,
+    pub phase: Phase,
+    /// The agency that it speaks for.
+    pub agency: Option<u32>,
+    /// Whether it said Hello, and so knows how many of its bets are stored.
+    pub greeted: bool,
+    /// Why a batch of a session that said Hello was refused, until it says Hello again.
+    pub refused: Option<ErrorCode>,
+    /// Whether it waits for the draw.
+    pub parked: bool,
+    /// Whether its peer has ended its side.
+    pub ended: bool,
+    /// Whether the rest of this turn's answers to it are void, because something before them could not be stored.
+    pub void: bool,
+    /// What came and is not whole yet. Empty, and then unallocated, most of the time.
+    pub input: Vec<u8>,
+    pub scanner: Scanner,
+    /// Whether `input` may hold whole messages that wait for the peer to read its replies.
+    pub held: bool,
+    output: Vec<u8>,
+    /// Bytes at the front of `output` that are sent.
+    sent: usize,
+    /// Bytes of the replies that this turn will add to `output`.
+    promised: usize,
+    connected_at: Instant,
+    /// When the message in `input` began.
+    pub began_at: Option<Instant>,
+    /// Since when the peer has left replies unread.
+    unread_since: Option<Instant>,
+}
+
+impl Session {
+    pub fn new(peer: IpAddr, limits: &Limits, now: Instant) -> Session {
+        Session {
+            peer,
+            phase: Phase::Silent,
+            agency: None,
+            greeted: false,
+            refused: None,
+            parked: false,
+            ended: false,
+            void: false,
+            input: Vec::new(),
+            scanner: Scanner::new(limits.protocol),
+            held: false,
+            output: Vec::new(),
+            sent: 0,
+            promised: 0,
+            connected_at: now,
+            began_at: None,
+            unread_since: None,
+        }
+    }
+
+    /// Learns from the first byte what kind of connection this is.
+    pub fn recognise(&mut self, first_byte: u8) {
+        if self.phase == Phase::Silent {
+            self.phase = if first_byte == FIRST_BYTE { Phase::Lottery } else { Phase::Echo };
+        }
+    }
+
+    /// Nothing more of its input matters, and it does not wait for the draw.
+    pub fn close(&mut self) {
+        self.phase = Phase::Closing;
+        self.parked = false;
+        self.held = false;
+        self.input = Vec::new();
+        self.began_at = None;
+    }
+
+    pub fn unsent(&self) -> &[u8] {
+        &self.output[self.sent..]
+    }
+
+    /// The end of the output, to append a reply to.
+    pub fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// Takes note of a reply of `bytes` that the end of the turn will append.
+    pub fn promise(&mut self, bytes: usize) {
+        self.promised += bytes;
+    }
+
+    /// The turn's replies are in the output.
+    pub fn keep_promises(&mut self) {
+        self.promised = 0;
+        self.void = false;
+    }
+
+    /// Whether its peer has so many replies to read that nothing more is done for it.
+    pub fn is_full(&self, limits: &Limits) -> bool {
+        self.unsent().len() + self.promised >= limits.unsent_bytes
+    }
+
+    /// The peer has taken `bytes` more of the output; if any is left, it has been left unread since `now` at the latest.
+    pub fn take_sent(&mut self, bytes: usize, now: Instant) {
+        self.sent += bytes;
+        if self.sent == self.output.len() {
+            self.drop_output();
+        } else {
+            self.unread_since.get_or_insert(now);
+        }
+    }
+
+    /// Forgets the output. What a burst allocated for it goes with it.
+    pub fn drop_output(&mut self) {
+        self.sent = 0;
+        self.unread_since = None;
+        if self.output.capacity() > KEPT_OUTPUT_BYTES {
+            self.output = Vec::new();
+        } else {
+            self.output.clear();
+        }
+    }
+
+    /// When it is to be closed if nothing changes.
+    pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
+        let is_known = self.agency.is_some() || self.phase == Phase::Closing;
+        let silence = (!is_known).then(|| self.connected_at + limits.silence);
+        let message = self.began_at.map(|began_at| began_at + limits.message);
+        let unread = self.unread_since.map(|since| since + limits.unread);
+        [silence, message, unread].into_iter().flatten().min()
+    }
+
+    /// Which deadline has passed, for the log.
+    pub fn overdue(&self, limits: &Limits, now: Instant) -> &'static str {
+        let passed = |since: Option<Instant>, limit| since.is_some_and(|since| since + limit <= now);
+        if passed(self.unread_since, limits.unread) {
+            "its replies stayed unread for longer than UNREAD_TIMEOUT"
+        } else if passed(self.began_at, limits.message) {
+            "a message took longer than MESSAGE_TIMEOUT"
+        } else {
+            "it did not say whose it is within SILENCE_TIMEOUT"
+        }
+    }
+}
+
+/// What an idle session keeps for its next replies: a dozen of those to batches.
+const KEPT_OUTPUT_BYTES: usize = 64;

@@ -1,0 +1,179 @@
+//! What the files say after a crash.
+//!
+//! A file is rows up to its last line break. What stands behind that is what a crash left of a write that was never
+//! acknowledged, and is cut off. Everything before it must be whole: a row that is not was damaged by something else, and
+//! the program refuses to start rather than guess. Nothing is changed until both files have been read.
+
+use std::io::{self, Read, SeekFrom};
+
+use csv::ByteRecord;
+use thiserror::Error;
+
+use super::journal::{Journal, Medium, Sync};
+use super::rows::{self, MAX_ROW_BYTES, RowError, RowFault};
+use crate::lottery::Lottery;
+
+/// What recovery found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Bets of all agencies.
+    pub bets: u64,
+    /// Agencies that had closed.
+    pub agencies_closed: u64,
+    /// Bytes cut off from the ends of both files.
+    pub truncated_bytes: u64,
+}
+
+/// Why the files can't be used. They are as they were.
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    /// They could not be read or cut.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The bets are damaged.
+    #[error("the file of bets is damaged, {0}; restore it from a copy, or move it away to begin a new contest")]
+    Bets(Damage),
+    /// The closings are damaged.
+    #[error(
+        "the file of closed agencies is damaged, {0}; restore it from a copy, or move both files away to begin a new contest"
+    )]
+    Closings(Damage),
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Error)]
+pub enum Damage {
+    /// A row can't be what the program wrote.
+    #[error("{0}")]
+    Row(#[from] RowError),
+    /// What follows the last line break can't be the beginning of a row.
+    #[error("its last {bytes} bytes are no beginning of a row")]
+    Tail {
+        /// How many bytes follow.
+        bytes: u64,
+    },
+    /// A row names an agency that does not take part.
+    #[error("line {line}: agency {agency} is not one of the {agencies} of NUM_AGENCIES")]
+    NoSuchAgency {
+        /// The line of the row.
+        line: u64,
+        /// What it names.
+        agency: u32,
+        /// How many take part.
+        agencies: u32,
+    },
+    /// An agency closed with another number of bets than there are.
+    #[error("line {line}: agency {agency} closed with {closed_with} bets, and {stored} are stored")]
+    BetsMissing {
+        /// The line of the closing.
+        line: u64,
+        /// Who closed.
+        agency: u32,
+        /// What the closing says.
+        closed_with: u64,
+        /// What the file of bets says.
+        stored: u64,
+    },
+}
+
+pub(super) fn recover<M: Medium>(
+    mut bets: M,
+    mut closings: M,
+    sync: Sync,
+    lottery: &mut Lottery,
+) -> Result<(Journal<M>, Journal<M>, Recovered), RecoveryError> {
+    let bets_end = find_end(&mut bets)?.map_err(RecoveryError::Bets)?;
+    recover_bets((&mut bets).take(bets_end.rows), lottery).map_err(RecoveryError::Bets)?;
+
+    let closings_end = find_end(&mut closings)?.map_err(RecoveryError::Closings)?;
+    recover_closings((&mut closings).take(closings_end.rows), lottery).map_err(RecoveryError::Closings)?;
+
+    cut_off(&mut bets, bets_end)?;
+    cut_off(&mut closings, closings_end)?;
+    let recovered = Recovered {
+        bets: lottery.total_stored(),
+        agencies_closed: lottery.closed() as u64,
+        truncated_bytes: bets_end.tail + closings_end.tail,
+    };
+    Ok((Journal::new(bets, sync, bets_end.rows), Journal::new(closings, sync, closings_end.rows), recovered))
+}
+
+fn recover_bets(bets: impl Read, lottery: &mut Lottery) -> Result<(), Damage> {
+    let mut rows = rows::load_bets(bets);
+    while let Some(bet) = rows.next_bet()? {
+        if lottery.find(bet.agency).is_err() {
+            let (agency, agencies) = (bet.agency, lottery.agencies());
+            return Err(Damage::NoSuchAgency { line: rows.line(), agency, agencies });
+        }
+        lottery.stage_bet(&bet);
+    }
+    lottery.commit_bets();
+    Ok(())
+}
+
+fn recover_closings(closings: impl Read, lottery: &mut Lottery) -> Result<(), Damage> {
+    let mut rows = rows::reader(closings);
+    let mut row = ByteRecord::new();
+    while rows::next_row(&mut rows, &mut row)? {
+        let line = row.position().map_or(0, csv::Position::line);
+        let (agency, closed_with) = parse_closing(&row).map_err(|fault| rows::at_row(&row, fault))?;
+        if lottery.find(agency).is_err() {
+            return Err(Damage::NoSuchAgency { line, agency, agencies: lottery.agencies() });
+        }
+        let stored = lottery.stored(agency);
+        if stored != closed_with {
+            return Err(Damage::BetsMissing { line, agency, closed_with, stored });
+        }
+        lottery.stage_closing(agency);
+    }
+    lottery.commit_closings();
+    Ok(())
+}
+
+fn parse_closing(row: &ByteRecord) -> Result<(u32, u64), RowFault> {
+    match row.len() {
+        2 => Ok((rows::parse_number(&row[0], "agency")?, rows::parse_number(&row[1], "bets")?)),
+        found => Err(RowFault::Fields { found, expected: 2 }),
+    }
+}
+
+/// Where the rows of a file end, in bytes from its start, and how many bytes follow.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    rows: u64,
+    tail: u64,
+}
+
+/// Finds the last line break, and leaves the file at its start.
+fn find_end(medium: &mut impl Medium) -> io::Result<Result<End, Damage>> {
+    let length = medium.seek(SeekFrom::End(0))?;
+    // A tail is shorter than a row: more than that never needs to be read.
+    let window = length.min(MAX_ROW_BYTES as u64);
+    medium.seek(SeekFrom::Start(length - window))?;
+    let mut last = Vec::with_capacity(window as usize);
+    Read::by_ref(medium).take(window).read_to_end(&mut last)?;
+    medium.seek(SeekFrom::Start(0))?;
+
+    let row_end = last.iter().rposition(|&byte| byte == b'\n').map(|position| position + 1);
+    let tail = &last[row_end.unwrap_or(0)..];
+    if (row_end.is_none() && window < length) || !begins_a_row(tail) {
+        return Ok(Err(Damage::Tail { bytes: tail.len() as u64 }));
+    }
+    let tail = tail.len() as u64;
+    Ok(Ok(End { rows: length - tail, tail }))
+}
+
+/// Whether `tail` may be what is left of a row: its first field is a number. A disk that lost power may have
+/// kept the length of a write and not its bytes, which then read as zeros.
+fn begins_a_row(tail: &[u8]) -> bool {
+    tail.iter().take_while(|&&byte| byte != b',').all(|&byte| byte.is_ascii_digit() || byte == 0)
+}
+
+fn cut_off(medium: &mut impl Medium, end: End) -> io::Result<()> {
+    if end.tail > 0 {
+        medium.set_len(end.rows)?;
+        medium.sync()?;
+    }
+    medium.seek(SeekFrom::End(0))?;
+    Ok(())
+}
