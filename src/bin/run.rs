@@ -1,0 +1,151 @@
+//! `make run`: a central and one agency for each file of a folder, as real processes on a free port and in a folder that is
+//! gone afterwards; what they say as they say it, then what it came to.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use loteria::contest::check::{self, Difference, Sent};
+use loteria::contest::{Ended, Process, Programs, agency_files, field, port_of};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use thiserror::Error;
+
+/// The exit code of a program that a signal interrupted, by the shells' convention.
+const INTERRUPTED: u8 = 130;
+
+/// Why a contest did not go as it should.
+#[derive(Debug, Error)]
+enum RunError {
+    #[error("{}: no agency-1.csv there; `make data` makes it", .0.display())]
+    NoData(PathBuf),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("{name} ended with {status}")]
+    Failed { name: String, status: std::process::ExitStatus },
+    #[error("the central did not start")]
+    NotStarted,
+    #[error(transparent)]
+    Different(#[from] Difference),
+    #[error("agency {agency} was told {told:?} winners, and has {winners}")]
+    Winners { agency: usize, told: Option<String>, winners: usize },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn main() -> ExitCode {
+    let folder = std::env::args_os().nth(1).map_or_else(|| PathBuf::from(".data"), PathBuf::from);
+    match run(&folder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(RunError::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            eprintln!("run: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(data: &Path) -> Result<(), RunError> {
+    let files = agency_files(data).iter().map(std::path::absolute).collect::<io::Result<Vec<PathBuf>>>()?;
+    if files.is_empty() {
+        return Err(RunError::NoData(data.to_owned()));
+    }
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    let folder = tempfile::tempdir()?;
+    let began = Instant::now();
+    let agencies = play(&files, folder.path(), &interrupted)?;
+    let seconds = began.elapsed().as_secs_f64();
+
+    let sent = check::compare(&folder.path().join("bets.csv"), &files)?;
+    check_winners(&agencies, &sent)?;
+    Ok(report(&sent, seconds)?)
+}
+
+/// Runs the contest to its end and gives what the agencies said.
+fn play(files: &[PathBuf], folder: &Path, interrupted: &AtomicBool) -> Result<Vec<Ended>, RunError> {
+    let programs = Programs::beside_this()?;
+    let mut server = programs.server(folder);
+    server.env("NUM_AGENCIES", files.len().to_string());
+    let server = Process::start(&mut server, prefixed("central"))?;
+    let Some(port) = port_of(&server) else {
+        return Err(if interrupted.load(Ordering::Relaxed) { RunError::Interrupted } else { RunError::NotStarted });
+    };
+    let start = |(id, file): (u32, &PathBuf)| {
+        let mut client = programs.client(folder, id, port);
+        Process::start(client.env("CLI_BETS_FILE", file), prefixed(&format!("agency {id}")))
+    };
+    let agencies = (1..).zip(files).map(start).collect::<io::Result<Vec<Process>>>()?;
+    let agencies = wait_for_all(agencies, interrupted)?;
+    server.terminate();
+    let server = server.wait()?;
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(RunError::Interrupted);
+    }
+    let named = (1..).map(|id: u32| format!("agency {id}")).zip(&agencies).chain([("central".to_owned(), &server)]);
+    for (name, ended) in named {
+        if !ended.status.success() {
+            return Err(RunError::Failed { name, status: ended.status });
+        }
+    }
+    Ok(agencies)
+}
+
+/// Waits for the agencies to end; an agency that fails, or an interruption, ends the others: without it there is no draw.
+fn wait_for_all(mut agencies: Vec<Process>, interrupted: &AtomicBool) -> io::Result<Vec<Ended>> {
+    const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(5);
+    let mut is_over = false;
+    loop {
+        let mut running = 0;
+        let mut has_failed = interrupted.load(Ordering::Relaxed);
+        for agency in &mut agencies {
+            match agency.status()? {
+                None => running += 1,
+                Some(status) => has_failed |= !status.success(),
+            }
+        }
+        if running == 0 {
+            return agencies.into_iter().map(Process::wait).collect();
+        }
+        if has_failed && !std::mem::replace(&mut is_over, true) {
+            agencies.iter().for_each(Process::terminate);
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// Prints lines behind who said them. A reader that is gone does not end the contest.
+fn prefixed(name: &str) -> impl Fn(&str) + Clone + Send + use<> {
+    let name = name.to_owned();
+    move |line| drop(writeln!(io::stdout(), "{name:<9} | {line}"))
+}
+
+fn check_winners(agencies: &[Ended], sent: &[Sent]) -> Result<(), RunError> {
+    for (agency, (ended, sent)) in (1..).zip(agencies.iter().zip(sent)) {
+        let told = ended.lines_with("action: consulta_ganadores | result: success");
+        let told = told.first().and_then(|line| field(line, "cant_ganadores"));
+        if told != Some(sent.winners.len().to_string().as_str()) {
+            let (told, winners) = (told.map(str::to_owned), sent.winners.len());
+            return Err(RunError::Winners { agency, told, winners });
+        }
+    }
+    Ok(())
+}
+
+fn report(sent: &[Sent], seconds: f64) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let bets: u64 = sent.iter().map(|sent| sent.bets).sum();
+    let winners: usize = sent.iter().map(|sent| sent.winners.len()).sum();
+    writeln!(out, "\n  agency │      bets │ winners │ documents\n ────────┼───────────┼─────────┼───────────")?;
+    for (agency, sent) in (1..).zip(sent) {
+        let documents: Vec<String> = sent.winners.iter().map(u32::to_string).collect();
+        let (bets, winners) = (sent.bets, sent.winners.len());
+        writeln!(out, "  {agency:>6} │ {bets:>9} │ {winners:>7} │ {}", documents.join(" "))?;
+    }
+    writeln!(out, " ────────┼───────────┼─────────┼───────────\n     all │ {bets:>9} │ {winners:>7} │")?;
+    writeln!(out, "\nbets.csv holds every bet once, in the order of its agency's file; {seconds:.2} s.")
+}
