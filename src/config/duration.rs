@@ -3,12 +3,19 @@
 use std::time::Duration;
 
 use fundu::TimeUnit::{Hour, MicroSecond, MilliSecond, Minute, NanoSecond, Second};
-use fundu::{DurationParser, TimeUnit};
+use fundu::{CustomDurationParserBuilder, CustomTimeUnit};
 
 pub(super) const VALID: &str = "a duration such as 100ms, 5s, 1.5s or 1m30s, above 0 and at most a year";
 
-/// The units of Go's `time.ParseDuration`.
-const UNITS: [TimeUnit; 6] = [NanoSecond, MicroSecond, MilliSecond, Second, Minute, Hour];
+/// The units of Go's `time.ParseDuration`; a micro is written in three ways.
+const UNITS: [CustomTimeUnit<'_>; 6] = [
+    CustomTimeUnit::with_default(NanoSecond, &["ns"]),
+    CustomTimeUnit::with_default(MicroSecond, &["us", "\u{b5}s", "\u{3bc}s"]),
+    CustomTimeUnit::with_default(MilliSecond, &["ms"]),
+    CustomTimeUnit::with_default(Second, &["s"]),
+    CustomTimeUnit::with_default(Minute, &["m"]),
+    CustomTimeUnit::with_default(Hour, &["h"]),
+];
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The duration that `text` says, if it is above 0 and at most a year.
@@ -26,8 +33,12 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     if !text.ends_with(|last: char| last.is_ascii_alphabetic()) || text.contains(char::is_whitespace) {
         return None;
     }
-    let parser =
-        DurationParser::builder().time_units(&UNITS).disable_exponent().disable_infinity().parse_multiple(None).build();
+    let parser = CustomDurationParserBuilder::new()
+        .time_units(&UNITS)
+        .disable_exponent()
+        .disable_infinity()
+        .parse_multiple(None)
+        .build();
     let duration = Duration::try_from(parser.parse(text).ok()?).ok()?;
     (Duration::ZERO < duration && duration <= YEAR).then_some(duration)
 }
@@ -38,11 +49,12 @@ pub fn show_duration(duration: Duration) -> String {
     if seconds == 0 {
         return format!("{duration:?}");
     }
-    let below_a_minute = Duration::new(seconds % 60, duration.subsec_nanos());
+    let below_a_minute = format!("{}.{:09}", seconds % 60, duration.subsec_nanos());
+    let below_a_minute = below_a_minute.trim_end_matches('0').trim_end_matches('.');
     match (seconds / 3600, seconds / 60 % 60) {
-        (0, 0) => format!("{below_a_minute:?}"),
-        (0, minutes) => format!("{minutes}m{below_a_minute:?}"),
-        (hours, minutes) => format!("{hours}h{minutes}m{below_a_minute:?}"),
+        (0, 0) => format!("{below_a_minute}s"),
+        (0, minutes) => format!("{minutes}m{below_a_minute}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{below_a_minute}s"),
     }
 }
 
