@@ -53,7 +53,7 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let listener = reactor::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
     event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
-    let stop = Reactor::new(listener, central, turn_bytes).map_err(ServerError::SetUp)?.run()?;
+    let stop = Reactor::new(listener, central, turn_bytes, read_level_again).map_err(ServerError::SetUp)?.run()?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());
     Ok(stop)
 }
@@ -67,6 +67,19 @@ fn configure() -> Result<ServerConfig, ServerError> {
         "storage_filepath": config.storage_filepath.display(), "storage_sync": format_args!("{:?}", config.storage_sync));
     loteria::config::warn_about_unknown(&settings, &config::KEYS);
     Ok(config)
+}
+
+/// What SIGHUP asks for: the level of the log as the configuration has it now.
+fn read_level_again() {
+    let config =
+        config::settings(loteria::config::environment()).and_then(|settings| ServerConfig::from_settings(&settings));
+    match config {
+        Ok(config) => {
+            logging::set_level(config.logging_level.clone());
+            event!(Info, "config", success, "logging_level": config.logging_level);
+        }
+        Err(error) => event!(Error, "config", fail, "error": error, "logging_level": "unchanged"),
+    }
 }
 
 /// The central as the last run left it.

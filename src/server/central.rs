@@ -42,6 +42,23 @@ impl Now {
     }
 }
 
+/// Where a central stands, for whoever asks.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Connections.
+    pub connections: usize,
+    /// Connections that wait for the draw.
+    pub parked: usize,
+    /// Bytes of input and output that are kept for connections.
+    pub buffered_bytes: usize,
+    /// Bets on disk.
+    pub stored: u64,
+    /// The agencies that have not closed, in order.
+    pub open_agencies: Vec<u32>,
+    /// How many have.
+    pub closed_agencies: usize,
+}
+
 /// What the end of the turn will say to a session.
 #[derive(Debug)]
 enum Answer {
@@ -97,6 +114,24 @@ impl<M: Medium> Central<M> {
     /// The lottery, to look at.
     pub fn lottery(&self) -> &Lottery {
         &self.lottery
+    }
+
+    /// Where it stands. Looks at every session and every agency.
+    pub fn standing(&self) -> Standing {
+        let sessions = || self.sessions.iter().map(|(_, session)| session);
+        Standing {
+            connections: self.sessions.len(),
+            parked: sessions().filter(|session| session.parked).count(),
+            buffered_bytes: sessions().map(Session::buffered_bytes).sum(),
+            stored: self.lottery.total_stored(),
+            open_agencies: (1..=self.lottery.agencies()).filter(|&agency| !self.lottery.is_closed(agency)).collect(),
+            closed_agencies: self.lottery.closed(),
+        }
+    }
+
+    /// Whether there is anything to make durable at the end of this turn.
+    pub fn has_staged(&self) -> bool {
+        self.store.staged_bytes() > 0 || self.lottery.staged_closings().next().is_some()
     }
 
     /// Whether there is no room for another connection.

@@ -5,6 +5,7 @@
 //! One thread runs it, so nothing is shared and nothing is locked, and one commit serves every batch of a turn.
 
 pub mod central;
+mod commits;
 pub mod credentials;
 mod deadlines;
 mod limits;

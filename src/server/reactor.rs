@@ -9,18 +9,20 @@
 //! the reply just written (RFC 1122, 4.2.2.13).
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use thiserror::Error;
 
-use super::central::{Central, Now, SessionId};
+use super::central::{Central, Now, SessionId, Standing};
+use super::commits::Commits;
 use super::deadlines::Deadlines;
 use crate::event;
 use crate::protocol::{ErrorCode, Message};
@@ -87,6 +89,11 @@ pub struct Reactor<M> {
     deadlines: Deadlines,
     /// Where input is read to: one connection's share of a turn.
     share: Vec<u8>,
+    /// What SIGHUP asks for.
+    on_hangup: fn(),
+    /// Commits since the state was last logged, and what was stored and what time it was then.
+    commits: Commits,
+    last_state: (u64, Instant),
 }
 
 #[derive(Debug)]
@@ -117,15 +124,22 @@ pub fn listen(port: u16, backlog: i32) -> io::Result<std::net::TcpListener> {
 }
 
 impl<M: Medium> Reactor<M> {
-    /// A loop that carries between `listener`, which does not block, and `central`, whose share of a turn is `turn_bytes`.
+    /// A loop that carries between `listener`, which does not block, and `central`; a connection's share of a turn is
+    /// `turn_bytes`. SIGHUP calls `on_hangup`, SIGUSR1 logs the state.
     ///
     /// # Errors
     /// The system's.
-    pub fn new(listener: std::net::TcpListener, central: Central<M>, turn_bytes: usize) -> io::Result<Reactor<M>> {
+    pub fn new(
+        listener: std::net::TcpListener,
+        central: Central<M>,
+        turn_bytes: usize,
+        on_hangup: fn(),
+    ) -> io::Result<Reactor<M>> {
         let poll = Poll::new()?;
         let mut listener = TcpListener::from_std(listener);
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let last_state = (central.lottery().total_stored(), Instant::now());
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(Reactor {
             poll,
@@ -140,6 +154,9 @@ impl<M: Medium> Reactor<M> {
             writable: Vec::new(),
             deadlines: Deadlines::default(),
             share: vec![0; turn_bytes],
+            on_hangup,
+            commits: Commits::default(),
+            last_state,
         })
     }
 
@@ -163,7 +180,7 @@ impl<M: Medium> Reactor<M> {
         self.accept(now);
         self.read(now);
         self.expire(now);
-        self.central.commit()?;
+        self.commit()?;
         self.write(now);
         Ok(stop)
     }
@@ -175,11 +192,11 @@ impl<M: Medium> Reactor<M> {
             Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
             polled => polled?,
         }
-        let mut stop = None;
+        let mut is_signalled = false;
         for event in &self.events {
             match event.token() {
                 LISTENER => self.acceptable = true,
-                SIGNALS => stop = self.signals.pending().last().map(Stop::from_signal),
+                SIGNALS => is_signalled = true,
                 Token(key) => {
                     let id = SessionId(key);
                     let Some(connection) = self.connections.get_mut(key).and_then(Option::as_mut) else { continue };
@@ -193,7 +210,20 @@ impl<M: Medium> Reactor<M> {
                 }
             }
         }
-        Ok(stop)
+        Ok(if is_signalled { self.obey_signals() } else { None })
+    }
+
+    fn obey_signals(&mut self) -> Option<Stop> {
+        let mut stop = None;
+        for signal in self.signals.pending().collect::<Vec<_>>() {
+            match signal {
+                SIGHUP => (self.on_hangup)(),
+                SIGUSR1 => self.log_state(),
+                SIGINT => stop = Some(Stop::Interrupt),
+                _ => stop = Some(Stop::Terminate),
+            }
+        }
+        stop
     }
 
     fn time_to_sleep(&self) -> Option<Duration> {
@@ -210,6 +240,8 @@ impl<M: Medium> Reactor<M> {
         }
         for _ in 0..ACCEPTS {
             if !self.acceptable {
+                // The connection that there was no room for may have gone meanwhile.
+                self.accept_paused = None;
                 return;
             }
             let Some(listener) = &self.listener else { return };
@@ -306,6 +338,31 @@ impl<M: Medium> Reactor<M> {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Ok(_) | Err(_) => self.close(id),
         }
+    }
+
+    fn commit(&mut self) -> Result<(), CommitError> {
+        if !self.central.has_staged() {
+            return self.central.commit();
+        }
+        let began = Instant::now();
+        self.central.commit()?;
+        self.commits.record(began.elapsed());
+        Ok(())
+    }
+
+    /// One line about where the central stands, since the last such line.
+    fn log_state(&mut self) {
+        let Standing { connections, parked, buffered_bytes, stored, open_agencies, closed_agencies } =
+            self.central.standing();
+        let commits = self.commits.take();
+        let now = Instant::now();
+        let (stored_before, since) = std::mem::replace(&mut self.last_state, (stored, now));
+        let bets_a_second = stored.saturating_sub(stored_before) as f64 / (now - since).as_secs_f64();
+        event!(Info, "estado", success, "conexiones": connections, "agencias_abiertas": open_agencies.len(),
+            "agencias_cerradas": closed_agencies, "esperando_sorteo": parked, "apuestas": stored,
+            "apuestas_por_segundo": format_args!("{bets_a_second:.0}"), "commits": commits.count(),
+            "commit_p99": format_args!("{}us", commits.percentile(0.99).as_micros()),
+            "bytes_en_buffers": buffered_bytes, "faltan_cerrar": Numbers(&open_agencies));
     }
 
     /// Writes what the commit has released.
@@ -407,15 +464,30 @@ impl Connection {
 }
 
 impl Stop {
-    fn from_signal(signal: i32) -> Stop {
-        if signal == SIGINT { Stop::Interrupt } else { Stop::Terminate }
-    }
-
     /// The name of the signal.
     pub fn name(self) -> &'static str {
         match self {
             Stop::Terminate => "SIGTERM",
             Stop::Interrupt => "SIGINT",
+        }
+    }
+}
+
+/// The first of these numbers, and how many more there are.
+struct Numbers<'a>(&'a [u32]);
+
+impl fmt::Display for Numbers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 20;
+        if self.0.is_empty() {
+            return f.write_str("ninguna");
+        }
+        for (position, number) in self.0.iter().take(SHOWN).enumerate() {
+            write!(f, "{}{number}", if position > 0 { " " } else { "" })?;
+        }
+        match self.0.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " y {more} mas"),
         }
     }
 }

@@ -137,6 +137,11 @@ impl Session {
         }
     }
 
+    /// Bytes that are allocated for what came and what goes out.
+    pub fn buffered_bytes(&self) -> usize {
+        self.input.capacity() + self.output.capacity()
+    }
+
     /// When it is to be closed if nothing changes.
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
         let is_known = self.agency.is_some() || self.phase == Phase::Closing;
