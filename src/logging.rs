@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::panic;
+use std::sync::OnceLock;
 
 use log::{LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
@@ -81,6 +82,19 @@ pub fn set_level(level: Level) {
     log::set_max_level(level.filter);
 }
 
+/// Writes each line from within `around`, which is to call what it is given, once: a progress bar makes room for it there.
+///
+/// Called at most once; a second call changes nothing.
+pub fn write_lines_within(around: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) {
+    // There is one terminal, and so at most one bar.
+    let _ = AROUND_LINES.set(Box::new(around));
+}
+
+/// What calls what it is given.
+type Around = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
+static AROUND_LINES: OnceLock<Around> = OnceLock::new();
+
 /// Lines that say who speaks, and that standard output can refuse without harm.
 struct Program {
     name: &'static str,
@@ -101,7 +115,10 @@ impl Log for Program {
     fn log(&self, record: &Record<'_>) {
         let record = Record::builder().level(record.level()).target(self.name).args(*record.args()).build();
         IS_WRITING.set(true);
-        let written = panic::catch_unwind(panic::AssertUnwindSafe(|| self.lines.log(&record)));
+        let written = panic::catch_unwind(panic::AssertUnwindSafe(|| match AROUND_LINES.get() {
+            None => self.lines.log(&record),
+            Some(around) => around(&mut || self.lines.log(&record)),
+        }));
         IS_WRITING.set(false);
         drop(written);
     }

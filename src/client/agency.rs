@@ -10,6 +10,7 @@ use super::ClientError;
 use super::conversation::{Conversation, Failure, Manner, Outcome};
 use super::interrupt::Interrupt;
 use super::pauses::Pauses;
+use super::progress::Progress;
 use super::source::{self, BetSource};
 use crate::config::client::ClientConfig;
 use crate::config::show_duration;
@@ -30,9 +31,10 @@ pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<Outcome, Clie
     };
     let mut conversation = Conversation::new(manner, source);
     let mut pauses = Pauses::new(config.retry_timeout);
+    let mut progress = Progress::new(config);
     loop {
         let stored_before = conversation.stored();
-        let broken = match converse(&mut conversation, config, interrupt) {
+        let broken = match converse(&mut conversation, &mut progress, config, interrupt) {
             Ok(outcome) => return Ok(outcome),
             Err(broken) => broken,
         };
@@ -78,13 +80,14 @@ fn retry<S: BetSource>(
 /// One connection, from its first byte to its last.
 fn converse<S: BetSource>(
     conversation: &mut Conversation<S>,
+    progress: &mut Progress,
     config: &ClientConfig,
     interrupt: &Interrupt,
 ) -> Result<Outcome, Broken> {
     let mut connection = interrupt.connect(&config.server_address)?;
     event!(Debug, "connect", success, "client_id": config.id, "server_address": config.server_address);
     conversation.begin();
-    let outcome = exchange(conversation, &mut connection);
+    let outcome = exchange(conversation, progress, &mut connection);
     interrupt.release();
     drop(connection);
     event!(Info, "close_connection", success, "client_id": config.id);
@@ -94,7 +97,11 @@ fn converse<S: BetSource>(
 /// Winners aside, a reply is a few bytes.
 const REPLY_BYTES: usize = 4096;
 
-fn exchange<S: BetSource>(conversation: &mut Conversation<S>, connection: &mut TcpStream) -> Result<Outcome, Broken> {
+fn exchange<S: BetSource>(
+    conversation: &mut Conversation<S>,
+    progress: &mut Progress,
+    connection: &mut TcpStream,
+) -> Result<Outcome, Broken> {
     let mut output = Vec::new();
     let mut reply = [0; REPLY_BYTES];
     loop {
@@ -112,7 +119,10 @@ fn exchange<S: BetSource>(conversation: &mut Conversation<S>, connection: &mut T
             Ok(0) => {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the central closed the connection").into());
             }
-            Ok(bytes) => conversation.hear(&reply[..bytes])?,
+            Ok(bytes) => {
+                conversation.hear(&reply[..bytes])?;
+                progress.advance(conversation.stored());
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
         }

@@ -8,12 +8,14 @@
 //! | [`echo`] | the other client of the course: lines, and back |
 //! | [`interrupt`] | SIGTERM and SIGINT, wherever the client blocks |
 //! | [`pauses`] | how long to wait before trying again |
+//! | [`progress`] | how far it has come, for whoever looks |
 
 pub mod agency;
 pub mod conversation;
 pub mod echo;
 pub mod interrupt;
 pub mod pauses;
+pub mod progress;
 pub mod source;
 
 use thiserror::Error;
