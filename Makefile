@@ -10,9 +10,9 @@ help: ## this list
 
 # --- on this machine -------------------------------------------------------------------------------------------------
 
-run: ## a central and one agency for each file of .data, on this machine, without Docker (DATA=folder for other files)
+run: ## a central and one agency for each file of .data, on this machine, without Docker (DATA=folder, LOGS=1)
 	@$(CARGO) build --release --quiet
-	@target/release/run $(or $(DATA),.data)
+	@target/release/run $(or $(DATA),.data) $(if $(LOGS),--logs)
 .PHONY: run
 
 test: ## every test but those that need Docker

@@ -1,13 +1,17 @@
 //! `make run`: a central and one agency for each file of a folder, as real processes on a free port and in a folder that is
-//! gone afterwards; what they say as they say it, then what it came to.
+//! gone afterwards; what they say, then what it came to.
+//!
+//! On a terminal each of them has one line, which shows the last that it said; elsewhere, or with `--logs`, every line is
+//! printed as it comes, behind who says it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use indicatif::{MultiProgress, ProgressBar, ProgressFinish, ProgressStyle};
 use loteria::contest::check::{self, Difference, Sent};
 use loteria::contest::{Ended, Process, Programs, agency_files, field, port_of};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -36,8 +40,11 @@ enum RunError {
 }
 
 fn main() -> ExitCode {
-    let folder = std::env::args_os().nth(1).map_or_else(|| PathBuf::from(".data"), PathBuf::from);
-    match run(&folder) {
+    let mut arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let asked_for_logs = arguments.pop_if(|last| last == "--logs").is_some();
+    let folder = arguments.first().map_or_else(|| PathBuf::from(".data"), PathBuf::from);
+    let screen = if asked_for_logs || !io::stdout().is_terminal() { Screen::Lines } else { Screen::lines_in_place() };
+    match run(&folder, &screen) {
         Ok(()) => ExitCode::SUCCESS,
         Err(RunError::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => {
@@ -47,7 +54,50 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(data: &Path) -> Result<(), RunError> {
+/// Shows a line.
+type Show = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Where what the programs say is shown.
+enum Screen {
+    /// Line after line.
+    Lines,
+    /// One line for each program, on a terminal.
+    InPlace(MultiProgress),
+}
+
+impl Screen {
+    fn lines_in_place() -> Screen {
+        Screen::InPlace(MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::stdout()))
+    }
+
+    /// What shows the lines of the program `name`. A reader that is gone does not end the contest.
+    fn show(&self, name: &str) -> Show {
+        let name = format!("{name:<9}");
+        match self {
+            Screen::Lines => Arc::new(move |line| drop(writeln!(io::stdout(), "{name} | {line}"))),
+            Screen::InPlace(lines) => {
+                let style = ProgressStyle::with_template("{prefix} | {wide_msg}").expect("the template above is valid");
+                let bar = lines.add(
+                    ProgressBar::no_length()
+                        .with_style(style)
+                        .with_prefix(name.clone())
+                        .with_finish(ProgressFinish::Abandon),
+                );
+                let lines = lines.clone();
+                Arc::new(move |line| {
+                    let is_bad = line.contains("result: fail");
+                    if is_bad {
+                        // A terminal that is gone does not end the contest either.
+                        let _ = lines.println(format!("{name} | {line}"));
+                    }
+                    bar.set_message(line.split_once("] ").map_or(line, |(_, said)| said).to_owned());
+                })
+            }
+        }
+    }
+}
+
+fn run(data: &Path, screen: &Screen) -> Result<(), RunError> {
     let files = agency_files(data).iter().map(std::path::absolute).collect::<io::Result<Vec<PathBuf>>>()?;
     if files.is_empty() {
         return Err(RunError::NoData(data.to_owned()));
@@ -58,7 +108,7 @@ fn run(data: &Path) -> Result<(), RunError> {
     }
     let folder = tempfile::tempdir()?;
     let began = Instant::now();
-    let agencies = play(&files, folder.path(), &interrupted)?;
+    let agencies = play(&files, folder.path(), screen, &interrupted)?;
     let seconds = began.elapsed().as_secs_f64();
 
     let sent = check::compare(&folder.path().join("bets.csv"), &files)?;
@@ -67,19 +117,19 @@ fn run(data: &Path) -> Result<(), RunError> {
 }
 
 /// Runs the contest to its end and gives what the agencies said.
-fn play(files: &[PathBuf], folder: &Path, interrupted: &AtomicBool) -> Result<Vec<Ended>, RunError> {
+fn play(files: &[PathBuf], folder: &Path, screen: &Screen, interrupted: &AtomicBool) -> Result<Vec<Ended>, RunError> {
     let programs = Programs::beside_this()?;
     let mut server = programs.server(folder);
     server.env("NUM_AGENCIES", files.len().to_string());
-    let server = Process::start(&mut server, prefixed("central"))?;
+    let server = start(&mut server, screen.show("central"))?;
     let Some(port) = port_of(&server) else {
         return Err(if interrupted.load(Ordering::Relaxed) { RunError::Interrupted } else { RunError::NotStarted });
     };
-    let start = |(id, file): (u32, &PathBuf)| {
+    let start_agency = |(id, file): (u32, &PathBuf)| {
         let mut client = programs.client(folder, id, port);
-        Process::start(client.env("CLI_BETS_FILE", file), prefixed(&format!("agency {id}")))
+        start(client.env("CLI_BETS_FILE", file), screen.show(&format!("agency {id}")))
     };
-    let agencies = (1..).zip(files).map(start).collect::<io::Result<Vec<Process>>>()?;
+    let agencies = (1..).zip(files).map(start_agency).collect::<io::Result<Vec<Process>>>()?;
     let agencies = wait_for_all(agencies, interrupted)?;
     server.terminate();
     let server = server.wait()?;
@@ -93,6 +143,10 @@ fn play(files: &[PathBuf], folder: &Path, interrupted: &AtomicBool) -> Result<Ve
         }
     }
     Ok(agencies)
+}
+
+fn start(command: &mut Command, show: Show) -> io::Result<Process> {
+    Process::start(command, move |line| show(line))
 }
 
 /// Waits for the agencies to end; an agency that fails, or an interruption, ends the others: without it there is no draw.
@@ -116,12 +170,6 @@ fn wait_for_all(mut agencies: Vec<Process>, interrupted: &AtomicBool) -> io::Res
         }
         std::thread::sleep(LOOK_AGAIN);
     }
-}
-
-/// Prints lines behind who said them. A reader that is gone does not end the contest.
-fn prefixed(name: &str) -> impl Fn(&str) + Clone + Send + use<> {
-    let name = name.to_owned();
-    move |line| drop(writeln!(io::stdout(), "{name:<9} | {line}"))
 }
 
 fn check_winners(agencies: &[Ended], sent: &[Sent]) -> Result<(), RunError> {
