@@ -13,7 +13,6 @@ use super::pauses::Pauses;
 use super::progress::Progress;
 use super::source::{self, BetSource};
 use crate::config::client::ClientConfig;
-use crate::config::show_duration;
 use crate::event;
 
 /// Sends the bets that `config` names and, if they are all of the agency, waits for its winners.
@@ -67,10 +66,11 @@ fn retry<S: BetSource>(
         Broken::Failure(failure) if !failure.is_passing() => return Err(failure.into()),
         broken => broken.to_string(),
     };
-    let pause = pauses.next(Instant::now()).filter(|_| conversation.can_begin_again());
-    let Some(pause) = pause else {
-        let tried = show_duration(pauses.failing_for(Instant::now()));
-        return Err(ClientError::GaveUp { why, tried });
+    if !conversation.can_begin_again() {
+        return Err(ClientError::Unsure { why });
+    }
+    let Some(pause) = pauses.next(Instant::now()) else {
+        return Err(ClientError::gave_up(why, pauses));
     };
     event!(Warn, "connect", in_progress, "client_id": config.id, "server_address": config.server_address,
         "error": why, "retry_in": format_args!("{}ms", pause.as_millis()));

@@ -8,7 +8,6 @@ use super::ClientError;
 use super::interrupt::Interrupt;
 use super::pauses::Pauses;
 use crate::config::client::ClientConfig;
-use crate::config::show_duration;
 use crate::event;
 
 /// Sends `loop.amount` messages, `loop.period` apart.
@@ -39,8 +38,7 @@ fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Re
         };
         interrupt.check()?;
         let Some(pause) = pauses.next(Instant::now()) else {
-            let tried = show_duration(pauses.failing_for(Instant::now()));
-            return Err(ClientError::GaveUp { why: error.to_string(), tried });
+            return Err(ClientError::gave_up(error.to_string(), &pauses));
         };
         event!(Warn, "receive_message", in_progress, "client_id": config.id, "server_address": config.server_address,
             "error": error, "retry_in": format_args!("{}ms", pause.as_millis()));

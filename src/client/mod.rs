@@ -18,10 +18,14 @@ pub mod pauses;
 pub mod progress;
 pub mod source;
 
+use std::time::Instant;
+
 use thiserror::Error;
 
+use crate::config::show_duration;
 use conversation::Failure;
 use interrupt::Interrupted;
+use pauses::Pauses;
 
 /// Why a client ends without having done its work.
 #[derive(Debug, Error)]
@@ -32,6 +36,14 @@ pub enum ClientError {
     /// Trying again would not help.
     #[error(transparent)]
     Failed(#[from] Failure),
+    /// The connection broke after bets were sent without Hello.
+    #[error(
+        "{why}; without Hello nobody can say which bets are stored, so nothing is sent again: compare with the central's bets.csv, see handshake"
+    )]
+    Unsure {
+        /// What went wrong.
+        why: String,
+    },
     /// Trying again has not helped for as long as it is configured to.
     #[error("{why}; gave up after trying for {tried}, see retry.timeout")]
     GaveUp {
@@ -40,4 +52,10 @@ pub enum ClientError {
         /// How long it was tried.
         tried: String,
     },
+}
+
+impl ClientError {
+    fn gave_up(why: String, pauses: &Pauses) -> ClientError {
+        ClientError::GaveUp { why, tried: show_duration(pauses.failing_for(Instant::now())) }
+    }
 }
