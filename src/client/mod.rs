@@ -18,7 +18,7 @@ pub mod pauses;
 pub mod progress;
 pub mod source;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -56,6 +56,7 @@ pub enum ClientError {
 
 impl ClientError {
     fn gave_up(why: String, pauses: &Pauses) -> ClientError {
-        ClientError::GaveUp { why, tried: show_duration(pauses.failing_for(Instant::now())) }
+        let tried = pauses.failing_for(Instant::now());
+        ClientError::GaveUp { why, tried: show_duration(Duration::from_millis(tried.as_millis() as u64)) }
     }
 }
