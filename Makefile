@@ -5,7 +5,7 @@ CARGO ?= cargo
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 .PHONY: help
 
 # --- on this machine -------------------------------------------------------------------------------------------------
@@ -36,8 +36,46 @@ lint: ## what rustfmt, clippy, rustdoc and shellcheck have to say; anything is a
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	shellcheck *.sh tests/*.sh
 .PHONY: lint
 
 clean: ## removes what was built
 	$(CARGO) clean
 .PHONY: clean
+
+# --- under Docker Compose, where nothing but Docker and make is needed ---------------------------------------------------
+
+COMPOSE = docker compose -f docker-compose-dev.yaml
+# The netcat targets do the same with one more container, which sends the server a message.
+docker-compose-netcat-up docker-compose-netcat-logs docker-compose-netcat-down: COMPOSE += --profile netcat
+
+docker-image: ## the images server:latest and client:latest
+	docker build --target server -t server:latest .
+	docker build --target client -t client:latest .
+.PHONY: docker-image
+
+# What is running is stopped first and then goes on in its own container: so it reads a changed configuration and keeps
+# the bets that it has.
+docker-compose-up: ## a central and five agencies in containers; those that run already start again and go on
+docker-compose-netcat-up: ## the same, and a container that asks the central to echo a message
+docker-compose-up docker-compose-netcat-up: docker-image
+	$(COMPOSE) stop -t 1
+	$(COMPOSE) up -d
+.PHONY: docker-compose-up docker-compose-netcat-up
+
+docker-compose-logs: ## what the containers say, as it comes
+docker-compose-netcat-logs: ## the same, and the answer to the message
+docker-compose-logs docker-compose-netcat-logs:
+	$(COMPOSE) logs -f
+.PHONY: docker-compose-logs docker-compose-netcat-logs
+
+docker-compose-down: ## stops the containers and removes them, with the bets that they stored
+docker-compose-netcat-down: ## the same, and the container of the message
+docker-compose-down docker-compose-netcat-down:
+	$(COMPOSE) stop -t 1
+	$(COMPOSE) down
+.PHONY: docker-compose-down docker-compose-netcat-down
+
+docker-test: ## the eight exercises, shown on this machine's Docker engine
+	tests/docker.sh
+.PHONY: docker-test

@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# Writes a Docker Compose file with the server and N agencies, client1 to clientN.
+#
+#     ./generar-compose.sh FILE N
+#
+# It is bash and nothing else, so that it runs wherever Docker does. The same
+# arguments give the same bytes; docker-compose-dev.yaml is what it writes for 5.
+# What differs from one run of the lottery to the next stays out of the file: the
+# configuration and the bets are mounted, and the variables listed without a value
+# reach a container only when they are set where `docker compose up` is called.
+# With CLI_MODE=echo in the environment it writes a file for the echo exercises,
+# whose clients need no bets and get none.
+set -euo pipefail
+
+# 254 addresses, less the gateway, the server, netcat and validar-echo-server.sh.
+readonly SUBNET=172.25.125.0/24 SUBNET_ROOM=250
+
+warn() { echo "generar-compose.sh: $1" >&2; }
+
+fail() {
+  warn "$1"
+  echo "usage: ./generar-compose.sh FILE N    (N: number of agencies, 0 to 99999)" >&2
+  exit 1
+}
+
+# A bind mount in the long form, because the short one (source:target:ro) makes
+# Docker answer a missing file by creating a folder of that name.
+mount() { # mount SOURCE TARGET
+  echo "      - type: bind
+        source: ./$1
+        target: /loteria/$2
+        read_only: true
+        bind:
+          create_host_path: false"
+}
+
+server() { # server N
+  echo "
+  server:
+    container_name: server
+    image: server:latest
+    environment:
+      - NUM_AGENCIES=$1
+      - LOGGING_LEVEL
+    volumes:"
+  mount config/server/config.ini config.ini
+  echo "    networks:
+      - testing_net"
+}
+
+client() { # client I
+  echo "
+  client$1:
+    container_name: client$1
+    image: client:latest
+    environment:
+      - CLI_ID=$1
+      - $mode
+      - CLI_LOG_LEVEL
+      - NOMBRE
+      - APELLIDO
+      - DOCUMENTO
+      - NACIMIENTO
+      - NUMERO
+    volumes:"
+  mount config/client/config.yaml config.yaml
+  if [[ $bets == mounted ]]; then mount ".data/agency-$1.csv" agency.csv; fi
+  echo "    networks:
+      - testing_net
+    depends_on:
+      - server"
+}
+
+# One message to the echo server and its answer, with the profile netcat only. It
+# asks again while the server has only just been started.
+netcat() {
+  echo "
+  netcat:
+    container_name: netcat
+    image: busybox:latest
+    profiles:
+      - netcat
+    command: [\"timeout\", \"5\", \"sh\", \"-c\", \"until echo Hello from netcat | nc server 12345; do sleep 1; done\"]
+    networks:
+      - testing_net
+    depends_on:
+      - server"
+}
+
+network() {
+  echo "
+networks:
+  testing_net:
+    ipam:
+      driver: default
+      config:
+        - subnet: $SUBNET"
+}
+
+compose() { # compose N
+  local i
+  echo "# Written by ./generar-compose.sh, which says what is in it and why.
+name: tp0
+
+services:"
+  server "$1"
+  for ((i = 1; i <= $1; i++)); do client "$i"; done
+  netcat
+  network
+}
+
+# What the file would make Docker stumble over, said now.
+look_ahead() { # look_ahead N
+  local i
+  if [[ $bets == mounted ]]; then
+    for ((i = 1; i <= $1; i++)); do
+      [[ -f $project/.data/agency-$i.csv ]] ||
+        warn "warning: .data/agency-$i.csv does not exist; \"make data AGENCIES=$1\" makes it"
+    done
+  fi
+  (($1 <= SUBNET_ROOM)) || warn "warning: the network $SUBNET has room for $SUBNET_ROOM agencies"
+  [[ $folder == "$project" ]] ||
+    warn "warning: its mounts are relative to $project; add --project-directory $project to docker compose"
+}
+
+# folder_of FILE: the absolute path of the folder that FILE is in.
+folder_of() {
+  local folder=.
+  [[ $1 != */* ]] || folder=${1%/*}/
+  (CDPATH='' cd -P "$folder" 2>/dev/null && pwd)
+}
+
+[[ $# -eq 2 ]] || fail "two arguments are needed, not $#"
+file=$1 agencies=$2
+[[ -n $file && ! -d $file ]] || fail "\"$file\" is not the name of a file"
+[[ $agencies =~ ^(0|[1-9][0-9]{0,4})$ ]] || fail "\"$agencies\" is not a number of agencies"
+folder=$(folder_of "$file") || fail "there is no folder for $file"
+project=$(folder_of "${BASH_SOURCE[0]}")
+
+mode=CLI_MODE bets=mounted
+if [[ ${CLI_MODE:-} == echo ]]; then
+  # shellcheck disable=SC2016  # Compose expands it, not bash.
+  mode='CLI_MODE=${CLI_MODE:-echo}' bets=none
+fi
+
+# Made whole before the file is touched.
+text=$(compose "$agencies")
+echo "$text" >"$file" || fail "$file could not be written"
+echo "generar-compose.sh: wrote $file: the server and $agencies agencies"
+look_ahead "$agencies"

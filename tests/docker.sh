@@ -1,0 +1,446 @@
+#!/usr/bin/env bash
+# Shows on a Docker engine what the eight exercises ask: builds both images, brings
+# up real contests under Docker Compose, and looks at what came of them from
+# outside, in the logs, exit codes and files of the containers.
+#
+# There is one function for each promise. Each check prints a line, the last line
+# counts them, and the exit code says whether all of them held. Names of functions as
+# arguments: only those. Whatever has to be waited for is waited for by looking, up to
+# PATIENCE seconds, so that a machine may be as slow as it likes.
+#
+# Most contests live in a temporary folder with a configuration of their own. The
+# containers' names are those of the project: a contest that is already up is left
+# alone, and nothing is tested until it has been taken down.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+readonly PATIENCE=120
+readonly NAMES=(server client1 client2 client3 client4 client5)
+readonly ALL_BETS=(.data/agency-{1..5}.csv)
+passed=0 failed=0
+
+# --- one way to check -------------------------------------------------------
+
+# check SENTENCE COMMAND...: what the command prints is shown when it fails.
+check() {
+  local sentence=$1 seen
+  shift
+  if seen=$("$@" 2>&1); then
+    passed=$((passed + 1))
+    echo "  ok      $sentence"
+  else
+    failed=$((failed + 1))
+    echo "  FAILED  $sentence"
+    tail -n 12 <<<"${seen:-$* failed}" | while IFS= read -r line; do echo "          $line"; done
+  fi
+}
+
+# is SEEN WANTED
+is() {
+  [[ $1 == "$2" ]] || { echo "seen:   $1"; echo "wanted: $2"; return 1; }
+}
+
+# eventually COMMAND...: succeeds as soon as the command does.
+eventually() {
+  local deadline=$((SECONDS + PATIENCE))
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < deadline)) || { echo "not in $PATIENCE s: $*"; return 1; }
+    sleep 0.05
+  done
+}
+
+# --- a contest and what can be seen of it -----------------------------------
+
+# configure [NAME=VALUE]...: writes both files anew, with these values for the defaults.
+configure() {
+  local backlog=5 level=INFO amount=1 period=50ms client_level=INFO batch=100 window=16
+  (($# == 0)) || local "$@"
+  cat >"$work/config/server/config.ini" <<END
+[DEFAULT]
+SERVER_PORT = 12345
+SERVER_LISTEN_BACKLOG = $backlog
+LOGGING_LEVEL = $level
+END
+  cat >"$work/config/client/config.yaml" <<END
+server:
+  address: "server:12345"
+loop:
+  amount: $amount
+  period: "$period"
+log:
+  level: "$client_level"
+batch:
+  maxAmount: $batch
+  window: $window
+END
+}
+
+compose() { docker compose --progress quiet -f "$work/compose.yaml" "$@" >/dev/null; }
+
+# up N: brings up the server and N agencies; variables set for it reach them.
+up() {
+  "$work/generar-compose.sh" "$work/compose.yaml" "$1" >/dev/null && compose up -d || echo "compose up failed"
+}
+
+down() { compose --profile netcat down -t 1; }
+
+state() { docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$1"; }
+is_running() { is "$(state "$1")" "running 0"; }
+has_ended() { [[ $(state "$1") == exited* ]]; }
+
+# ended_well CONTAINER...: each ends by itself with exit code 0.
+ended_well() {
+  local name
+  for name; do
+    eventually has_ended "$name" && is "$name $(state "$name")" "$name exited 0" || return
+  done
+}
+
+clients() { # clients N: client1 ... clientN
+  local i
+  for ((i = 1; i <= $1; i++)); do echo "client$i"; done
+}
+
+# count CONTAINER TEXT: how many lines of its log contain the text.
+count() { docker logs "$1" 2>&1 | grep -cF -- "$2"; }
+says() { is "$(count "$1" "$2") lines with: $2" "${3:-1} lines with: $2"; }
+has_said() { (($(count "$1" "$2") > 0)) || { echo "$1 did not say: $2"; docker logs "$1" 2>&1 | tail -n 5; return 1; }; }
+
+bets_of_server() { docker cp server:/loteria/bets.csv - | tar -xO; }
+
+# holds_exactly FILE...: bets.csv has each bet of agency 1's file, 2's, ... once, in
+# the order of its file.
+holds_exactly() {
+  local agency=0 file stored
+  stored=$(mktemp "$work/bets.XXXXXX")
+  bets_of_server >"$stored"
+  for file; do
+    agency=$((agency + 1))
+    cmp <(grep "^$agency," "$stored") <(sed "s/^/$agency,/" "$file") || return
+  done
+  is "$(wc -l <"$stored") rows" "$(cat "$@" | wc -l) rows"
+}
+
+# winners FILE: the documents that bet on 7574.
+winners() { awk -F, '{ sub(/\r$/, "") } $5 == 7574 { print $3 }' "$1"; }
+
+# answer_to AGENCY: what the server sends, in hexadecimal, to somebody who says Hello
+# (type 8, version 1) as that agency, with no credential, and RequestWinners (6).
+answer_to() {
+  printf '\0\10\0\1\0\0\0%b\0\0\0\6' "\\0$1" | docker exec -i server timeout 5 nc 127.0.0.1 12345 |
+    od -An -v -tx1 | tr -d ' \n'
+}
+
+# answer_due FILE: Welcome (9; all bets are stored; 2, drawn) and InformWinners (7).
+answer_due() {
+  local documents
+  documents=$(winners "$1")
+  printf '0009%016x020007%016x' "$(wc -l <"$1")" "$(grep -c . <<<"$documents")"
+  # shellcheck disable=SC2086  # One argument for each document.
+  [[ -z $documents ]] || printf '%08x' $documents
+}
+
+# --- the exercises ----------------------------------------------------------
+
+every_message_came_back() { # every_message_came_back CLIENTS MESSAGES
+  local i k
+  for ((i = 1; i <= $1; i++)); do
+    for ((k = 1; k <= $2; k++)); do
+      says "client$i" "action: receive_message | result: success | client_id: $i | msg: [CLIENT $i] Message N°$k" || return
+    done
+    says "client$i" "action: receive_message" "$2" || return
+    says "client$i" "action: loop_finished | result: success | client_id: $i" || return
+  done
+}
+
+exercise_1_every_echo_client_hears_each_of_its_messages_back() {
+  local clients messages heard
+  for clients in 1 2 5; do
+    heard=0
+    for messages in 1 3 5; do
+      configure amount="$messages"
+      CLI_MODE="echo" up "$clients"
+      # shellcheck disable=SC2046  # One argument for each client.
+      check "clients $clients, messages $messages: the clients exit with 0" ended_well $(clients "$clients")
+      check "clients $clients, messages $messages: every one is logged once" every_message_came_back "$clients" "$messages"
+      heard=$((heard + clients * messages))
+      check "clients $clients, messages $messages: the server logged them" says server "action: receive_message | result: success" "$heard"
+      # The next round has new clients and the same server.
+      # shellcheck disable=SC2046
+      compose rm -f $(clients "$clients")
+    done
+    check "clients $clients: the server is still up" is_running server
+    down
+  done
+}
+
+exercise_2_a_changed_configuration_needs_no_new_image() {
+  local images
+  images=$(docker image inspect -f '{{.Id}}' server:latest client:latest)
+
+  configure backlog=7 level=DEBUG client_level=DEBUG
+  CLI_MODE="echo" up 1
+  check "the client runs with the first configuration" ended_well client1
+  check "server: listen_backlog and logging_level" has_said server "action: config | result: success | port: 12345 | listen_backlog: 7 | logging_level: DEBUG"
+  check "client: loop.amount, loop.period and log.level" has_said client1 "loop_amount: 1 | loop_period: 50ms | log_level: DEBUG"
+
+  configure backlog=19 level=DEBUG amount=3 period=70ms client_level=DEBUG
+  compose stop
+  CLI_MODE="echo" compose up -d
+  check "the client runs with the second configuration" ended_well client1
+  check "server: the changed values after another docker compose up" has_said server "action: config | result: success | port: 12345 | listen_backlog: 19 | logging_level: DEBUG"
+  check "client: the changed values after another docker compose up" has_said client1 "loop_amount: 3 | loop_period: 70ms | log_level: DEBUG"
+
+  configure level=ERROR
+  down
+  CLI_MODE="echo" up 1
+  check "the client runs with the third configuration" ended_well client1
+  check "the level ERROR silences the server" is "$(docker logs server 2>&1 | grep -cvF ' ERROR ')" 0
+  check "the images are the same" is "$(docker image inspect -f '{{.Id}}' server:latest client:latest)" "$images"
+  down
+}
+
+# asks_for_echo RESULT EXIT_CODE: what validar-echo-server.sh prints, in ten seconds.
+asks_for_echo() {
+  local started=$SECONDS said
+  said=$(sh validar-echo-server.sh)
+  is "$said, exit code $?" "action: test_echo_server | result: $1, exit code $2" && ((SECONDS - started < 10))
+}
+
+# stand_in COMMAND: a container that goes by the name of server and answers so.
+stand_in() {
+  docker run -d --rm --name stand-in --network tp0_testing_net --network-alias server \
+    busybox:latest sh -c "$1" >/dev/null
+}
+
+no_stand_in() {
+  docker kill stand-in >/dev/null
+  eventually eval '! docker inspect stand-in'
+}
+
+exercise_3_the_echo_server_is_validated_from_inside_its_network() {
+  configure
+  check "no network: fail" asks_for_echo fail 1
+  up 0
+  check "our server: success" asks_for_echo success 0
+  compose stop
+  check "our server stopped: fail" asks_for_echo fail 1
+  stand_in "nc -ll -p 12345 -e cat"
+  check "another server that echoes: success" asks_for_echo success 0
+  no_stand_in
+  stand_in "nc -ll -p 12345 -e sed s/e/a/"
+  check "a server that answers something else: fail" asks_for_echo fail 1
+  no_stand_in
+  stand_in "nc -ll -p 12345 -e sleep 1000"
+  check "a server that never answers: fail" asks_for_echo fail 1
+  no_stand_in
+  down
+}
+
+# stopped_well CONTAINER: after docker stop -t 1 it has ended by itself (one that is
+# killed when the second is over exits with 137), having closed what it had open.
+stopped_well() {
+  local last
+  last=$(docker logs "$1" 2>&1 | tail -n 1)
+  is "$1 $(state "$1")" "$1 exited 0" && has_said "$1" "action: close_" || return
+  [[ $last == *"action: exit | result: success"* ]] || { echo "last line: $last"; return 1; }
+}
+
+# Asked of the file, because the log is long when a batch is one bet.
+has_stored() { (($(docker exec server sh -c "wc -l <bets.csv") >= $1)); }
+all_are_sending() {
+  docker exec server sh -c 'for agency in 1 2 3 4 5; do grep -q "^$agency," bets.csv || exit; done'
+}
+
+# in_mid_contest: not every bet that there is has been stored.
+in_mid_contest() {
+  local stored
+  stored=$(bets_of_server | wc -l)
+  ((stored < $(cat "${ALL_BETS[@]}" | wc -l))) || { echo "all $stored bets are stored"; return 1; }
+}
+
+exercise_4_sigterm_ends_every_program_within_a_second() {
+  local name
+  configure amount=2 period=1h client_level=DEBUG
+  CLI_MODE="echo" up 1
+  check "an echo client waits for its next message" eventually has_said client1 "action: receive_message"
+  docker stop -t 1 client1 >/dev/null
+  check "docker stop, a client that sleeps: exit code 0, closed" stopped_well client1
+  docker stop -t 1 server >/dev/null
+  check "docker stop, an idle server: exit code 0, closed" stopped_well server
+  down
+
+  configure batch=1 window=1
+  up 5
+  check "five agencies are sending" eventually all_are_sending
+  docker stop -t 1 client1 >/dev/null
+  check "docker stop, a client that sends: exit code 0, closed" stopped_well client1
+  docker stop -t 1 server >/dev/null
+  check "docker stop, a server that stores: exit code 0, closed" stopped_well server
+  check "that was in mid-contest" in_mid_contest
+  check "the agencies wait for the server to come back" is_running client2
+  docker stop -t 1 client2 >/dev/null
+  check "docker stop, a client without its server: exit code 0, closed" stopped_well client2
+  down
+
+  up 5
+  check "five agencies are sending again" eventually all_are_sending
+  compose stop -t 1
+  for name in "${NAMES[@]}"; do
+    check "docker compose stop, $name: exit code 0, closed" stopped_well "$name"
+  done
+  check "that was in mid-contest, too" in_mid_contest
+  down
+}
+
+exercise_5_an_agency_sends_the_bet_of_its_environment() {
+  configure
+  NOMBRE="Santiago Lionel" APELLIDO="Núñez" DOCUMENTO=30904465 NACIMIENTO=1999-03-17 NUMERO=7574 up 1
+  check "the client exits with 0" ended_well client1
+  check "the client sent it" says client1 "action: apuesta_enviada | result: success | dni: 30904465 | numero: 7574"
+  check "the server stored it" says server "action: apuesta_almacenada | result: success | dni: 30904465 | numero: 7574"
+  check "bets.csv holds that bet and nothing else" is "$(bets_of_server)" $'1,Santiago Lionel,Núñez,30904465,1999-03-17,7574\r'
+  down
+}
+
+variables_of() { docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}' "$1"; }
+
+# On the project's own files and through make, as a person would.
+exercises_6_to_8_five_agencies_at_once_are_each_told_their_own_winners() {
+  local agency names=("${NAMES[@]:1}")
+  check "make docker-compose-up" make docker-compose-up
+  check "the five agencies exit with 0" ended_well "${names[@]}"
+  check "the draw happened once" says server "action: sorteo | result: success"
+  for agency in 1 2 3 4 5; do
+    check "client$agency was told its number of winners, once" says "client$agency" \
+      "action: consulta_ganadores | result: success | cant_ganadores: $(winners ".data/agency-$agency.csv" | wc -l)"
+    check "who asks as agency $agency is told its winners and nobody else's" \
+      is "$(answer_to "$agency")" "$(answer_due ".data/agency-$agency.csv")"
+  done
+  check "bets.csv holds the five files to the byte" holds_exactly "${ALL_BETS[@]}"
+  check "the server counted every bet" is "$(docker logs server 2>&1 |
+    sed -n 's/.*action: apuesta_recibida | result: success | cantidad: \([0-9]*\).*/\1/p' |
+    awk '{ sum += $1 } END { print sum }')" "$(cat "${ALL_BETS[@]}" | wc -l)"
+  check "variables that are not set here are not set there" \
+    is "$(variables_of client1 | grep -cE '^(CLI_MODE|CLI_LOG_LEVEL|NOMBRE|APELLIDO|DOCUMENTO|NACIMIENTO|NUMERO)=')" 0
+
+  check "make docker-compose-netcat-up" make docker-compose-netcat-up
+  check "the netcat container is answered" ended_well netcat
+  check "with the message that it sent" is "$(docker logs netcat 2>/dev/null)" "Hello from netcat"
+  check "the agencies, up again, exit with 0" ended_well "${names[@]}"
+  check "and have added nothing" holds_exactly "${ALL_BETS[@]}"
+
+  make docker-compose-netcat-logs >"$work/logs" 2>&1 &
+  check "make docker-compose-netcat-logs shows every container" eventually grep -q "netcat .*Hello from netcat" "$work/logs"
+  check "make docker-compose-netcat-down" make docker-compose-netcat-down
+  check "leaves no container" is "$(docker ps -aq --filter label=com.docker.compose.project=tp0)" ""
+  check "leaves no network" is "$(docker network ls -q --filter name=tp0_testing_net)" ""
+  wait
+}
+
+what_is_killed_and_started_again_loses_and_repeats_nothing() {
+  local bets agencies=("${NAMES[@]:1}")
+  configure batch=1 window=1
+  up 5
+  check "five agencies are sending" eventually all_are_sending
+  for bets in 2000 4000 6000; do
+    check "the server has stored $bets bets" eventually has_stored "$bets"
+    docker kill -s KILL server >/dev/null
+    check "it is killed in mid-contest" in_mid_contest
+    docker start server >/dev/null
+  done
+  check "the server has stored 8000 bets" eventually has_stored 8000
+  docker kill -s KILL "${agencies[@]}" >/dev/null
+  check "the agencies are killed in mid-contest" in_mid_contest
+  configure
+  docker start "${agencies[@]}" >/dev/null
+  check "the agencies finish" ended_well "${agencies[@]}"
+  check "bets.csv holds the five files to the byte" holds_exactly "${ALL_BETS[@]}"
+  check "the draw happened once" says server "action: sorteo | result: success"
+  down
+}
+
+# --- the images -------------------------------------------------------------
+
+the_images_hold_a_program_and_nothing_to_configure() {
+  local name
+  for name in server client; do
+    check "$name does not run as root" is "$(docker run --rm --entrypoint id "$name:latest" -u)" 1000
+    check "$name holds no configuration and no data" is "$(docker run --rm --user 0 --entrypoint find "$name:latest" \
+      / -xdev -type f '(' -name '*.csv' -o -name '*.ini' -o -name '*.y*ml' -o -name '*.rs' -o -name '*.zip' ')')" ""
+    check "$name: its working directory is empty" is "$(docker run --rm --entrypoint find "$name:latest" .)" .
+    echo "          $name:latest is $(docker image inspect -f '{{.Size}}' "$name:latest" | awk '{ printf "%.1f MB", $1 / 1e6 }')"
+  done
+}
+
+# What a build can see, as a copy of all of it: an image with the context in it.
+context_folders() {
+  docker build -q -t loteria-context -f - . >/dev/null 2>&1 <<<$'FROM busybox:latest\nCOPY . /context'
+  docker run --rm loteria-context ls -A /context
+  docker rmi loteria-context >/dev/null
+}
+
+a_build_sees_sources_only() {
+  check "the build context" is "$(context_folders | tr '\n' ' ')" "Cargo.lock Cargo.toml src "
+}
+
+# The stage before the sources, with sources that have changed: all of it cached.
+dependency_steps_run_again() {
+  local copy=$work/changed
+  mkdir -p "$copy"
+  cp -r Dockerfile .dockerignore Cargo.toml Cargo.lock src "$copy"
+  echo "// changed" >>"$copy/src/lib.rs"
+  docker build --progress plain --target dependencies "$copy" 2>&1 |
+    awk '/^#[0-9]+ \[dependencies / && !/ FROM / { step[$1] = $0 }
+         /^#[0-9]+ CACHED/ && $1 in step { delete step[$1]; cached++ }
+         END { for (s in step) print step[s]; if (!cached) print "no step was cached" }'
+}
+
+a_change_in_src_compiles_no_dependency_again() {
+  check "the layers of the dependencies come from the cache" is "$(dependency_steps_run_again)" ""
+}
+
+# --- all of it --------------------------------------------------------------
+
+stop_here() { echo "tests/docker.sh: $1" >&2; exit 1; }
+
+clean_up() {
+  down
+  docker compose --progress quiet -f docker-compose-dev.yaml --profile netcat down -t 1
+  docker kill stand-in
+  rm -rf "$work"
+} >/dev/null 2>&1
+
+docker info >/dev/null 2>&1 || stop_here "no Docker engine answers; start one (docker info says what is wrong)"
+docker compose version >/dev/null 2>&1 || stop_here "docker compose (version 2) is not installed"
+[[ -z $(docker ps -aq --filter label=com.docker.compose.project=tp0) ]] ||
+  stop_here "a contest is up; make docker-compose-netcat-down takes it down"
+[[ -f ${ALL_BETS[4]} ]] || stop_here "the agencies' bets are missing; make data makes them"
+
+unset CLI_MODE CLI_LOG_LEVEL LOGGING_LEVEL NOMBRE APELLIDO DOCUMENTO NACIMIENTO NUMERO
+work=$(mktemp -d) || exit 1
+trap clean_up EXIT
+mkdir -p "$work/config/server" "$work/config/client" "$work/.data"
+cp generar-compose.sh "$work"
+cp "${ALL_BETS[@]}" "$work/.data"
+
+make docker-image >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; stop_here "the images could not be built"; }
+
+(($# > 0)) || set -- \
+  the_images_hold_a_program_and_nothing_to_configure \
+  a_build_sees_sources_only \
+  a_change_in_src_compiles_no_dependency_again \
+  exercise_1_every_echo_client_hears_each_of_its_messages_back \
+  exercise_2_a_changed_configuration_needs_no_new_image \
+  exercise_3_the_echo_server_is_validated_from_inside_its_network \
+  exercise_4_sigterm_ends_every_program_within_a_second \
+  exercise_5_an_agency_sends_the_bet_of_its_environment \
+  exercises_6_to_8_five_agencies_at_once_are_each_told_their_own_winners \
+  what_is_killed_and_started_again_loses_and_repeats_nothing
+for promise; do
+  echo "$promise"
+  "$promise"
+done
+
+echo "$passed passed, $failed failed"
+((failed == 0))
