@@ -66,7 +66,7 @@ fn configure() -> Result<ClientConfig, ExitError> {
     logging::set_level(config.log_level.clone());
     event!(Info, "config", success, "client_id": config.id, "server_address": config.server_address,
         "loop_amount": config.loop_amount, "loop_period": show_duration(config.loop_period), "log_level": config.log_level,
-        "mode": format_args!("{:?}", config.mode), "batch_max_amount": config.batch_max_amount,
+        "mode": config.mode, "batch_max_amount": config.batch_max_amount,
         "batch_window": config.batch_window);
     loteria::config::warn_about_unknown(&settings, &config::KEYS);
     Ok(config)

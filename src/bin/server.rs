@@ -64,7 +64,7 @@ fn configure() -> Result<ServerConfig, ServerError> {
     logging::set_level(config.logging_level.clone());
     event!(Debug, "config", success, "port": config.port, "listen_backlog": config.listen_backlog,
         "logging_level": config.logging_level, "num_agencies": config.num_agencies,
-        "storage_filepath": config.storage_filepath.display(), "storage_sync": format_args!("{:?}", config.storage_sync));
+        "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
     loteria::config::warn_about_unknown(&settings, &config::KEYS);
     Ok(config)
 }

@@ -51,7 +51,7 @@ fn echo(message: &str, config: &ClientConfig, interrupt: &Interrupt) -> io::Resu
     let answer = ask(&mut connection, message);
     interrupt.release();
     drop(connection);
-    event!(Debug, "close_connection", success, "client_id": config.id);
+    event!(Info, "close_connection", success, "client_id": config.id);
     answer
 }
 

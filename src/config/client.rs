@@ -1,6 +1,7 @@
 //! An agency's settings: `config.yaml`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,25 @@ pub enum Mode {
     Lottery,
     /// Exercises 1 to 4: lines, and back.
     Echo,
+}
+
+impl Mode {
+    fn from_name(name: &str) -> Option<Mode> {
+        [Mode::Lottery, Mode::Echo].into_iter().find(|mode| mode.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Lottery => "lottery",
+            Mode::Echo => "echo",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Where the bets of an agency come from.
@@ -188,15 +208,10 @@ impl ClientConfig {
         const VALID_ID: &str = "the number of the agency, from 1 to 4294967295";
         let id = settings.get(&ID, VALID_ID, |text| text.parse().ok().filter(|&id| id > 0))?;
         let id = id.ok_or(ConfigError::Missing { variable: ID.variable, valid: VALID_ID })?;
-        let mode = |text: &str| match text {
-            "lottery" => Some(Mode::Lottery),
-            "echo" => Some(Mode::Echo),
-            _ => None,
-        };
         Ok(ClientConfig {
             id,
             server_address: settings.require(&ADDRESS, "host:port", host_and_port)?,
-            mode: settings.require(&MODE, "lottery or echo", mode)?,
+            mode: settings.require(&MODE, "lottery or echo", Mode::from_name)?,
             loop_amount: settings.number(&LOOP_AMOUNT, 0..=u32::MAX)?,
             loop_period: settings.duration(&LOOP_PERIOD)?,
             log_level: settings.require(&LEVEL, Level::NAMES, Level::from_name)?,

@@ -114,11 +114,6 @@ impl ServerConfig {
     /// # Errors
     /// The first value that is not valid.
     pub fn from_settings(settings: &Settings) -> Result<ServerConfig, ConfigError> {
-        let sync = |text: &str| match text {
-            "always" => Some(Sync::Always),
-            "never" => Some(Sync::Never),
-            _ => None,
-        };
         let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
         Ok(ServerConfig {
             port: settings.number(&PORT, 0..=65_535)?,
@@ -126,7 +121,7 @@ impl ServerConfig {
             logging_level: settings.require(&LEVEL, Level::NAMES, Level::from_name)?,
             num_agencies: settings.number(&AGENCIES, 0..=100_000)?,
             storage_filepath: settings.require(&FILEPATH, "the path of a file", path)?,
-            storage_sync: settings.require(&SYNC, "always or never", sync)?,
+            storage_sync: settings.require(&SYNC, "always or never", Sync::from_name)?,
             limits: limits(settings)?,
             credentials: None,
         })

@@ -1,5 +1,6 @@
 //! A file that only grows, by whole commits.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, Write};
 
@@ -37,6 +38,26 @@ pub enum Sync {
     Always,
     /// When the system sees fit: it survives the death of the process, and no more.
     Never,
+}
+
+impl Sync {
+    /// The policy that the configuration calls by this name.
+    pub fn from_name(name: &str) -> Option<Sync> {
+        [Sync::Always, Sync::Never].into_iter().find(|sync| sync.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Sync::Always => "always",
+            Sync::Never => "never",
+        }
+    }
+}
+
+impl fmt::Display for Sync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Why a commit failed.

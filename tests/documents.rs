@@ -1,0 +1,123 @@
+//! The documents say what the programs do: their tables come from the keys, their commands exist, both languages say the same.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use loteria::config::{Key, client, server};
+
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn default_of(key: &Key) -> String {
+    if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) }
+}
+
+/// The rows that README's tables should have.
+fn rows() -> Vec<String> {
+    let server = server::KEYS.iter().map(|key| format!("| `{}` | {} | {} |", key.name, default_of(key), key.meaning));
+    let client = client::KEYS.iter().chain(&client::BET_KEYS).map(|key| {
+        let name = if key.name.is_empty() { String::new() } else { format!("`{}`", key.name) };
+        format!("| {name} | `{}` | {} | {} |", key.variable, default_of(key), key.meaning)
+    });
+    server.chain(client).collect()
+}
+
+#[test]
+fn the_readme_lists_every_key_with_its_default_and_meaning() {
+    let readme = read("README.md");
+    let missing: Vec<String> = rows().into_iter().filter(|row| !readme.contains(row.as_str())).collect();
+    assert!(missing.is_empty(), "README.md lacks these rows:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_spanish_readme_lists_every_key_with_its_default() {
+    let readme = read("README.es.md");
+    let without_meaning = |row: String| row.rsplitn(3, '|').last().map(str::to_owned).expect("a row has columns");
+    let missing: Vec<String> = rows().into_iter().map(without_meaning).filter(|row| !readme.contains(row)).collect();
+    assert!(missing.is_empty(), "README.es.md lacks rows that begin so:\n{}", missing.join("\n"));
+}
+
+fn headings(document: &str) -> Vec<usize> {
+    outside_blocks(document)
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.len() - line.trim_start_matches('#').len())
+        .collect()
+}
+
+/// The lines outside of fenced blocks.
+fn outside_blocks(document: &str) -> impl Iterator<Item = &str> {
+    let mut is_inside = false;
+    document.lines().filter(move |line| {
+        let is_fence = line.starts_with("```");
+        is_inside ^= is_fence;
+        !is_inside && !is_fence
+    })
+}
+
+/// The commands of the blocks for a shell, without their comments.
+fn commands(document: &str) -> Vec<String> {
+    let blocks = document.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let without_comment = |line: &str| line.split(" # ").next().unwrap_or_default().trim().to_owned();
+    blocks.flat_map(str::lines).map(without_comment).filter(|line| !line.is_empty()).collect()
+}
+
+/// The numbers of a table of figures: every number of the section under the heading whose position is `section`.
+fn figures(document: &str) -> Vec<String> {
+    let rows = outside_blocks(document).filter(|line| line.starts_with('|'));
+    let is_part = |character: char| character.is_ascii_digit() || character == '.' || character == ',';
+    let numbers = rows.flat_map(move |row| row.split(move |character| !is_part(character)));
+    let trimmed =
+        numbers.map(|number| number.trim_matches(['.', ',']).replace(',', ".")).filter(|number| !number.is_empty());
+    trimmed.filter(|number| number.contains(|character: char| character.is_ascii_digit())).collect()
+}
+
+#[test]
+fn both_readmes_have_the_same_sections_commands_and_figures() {
+    let (english, spanish) = (read("README.md"), read("README.es.md"));
+    assert_eq!(headings(&english), headings(&spanish), "headings");
+    assert_eq!(commands(&english), commands(&spanish), "commands");
+    assert_eq!(figures(&english), figures(&spanish), "figures of the tables");
+}
+
+#[test]
+fn every_make_target_that_a_document_names_exists() {
+    let makefile = read("Makefile");
+    let targets: BTreeSet<&str> = makefile
+        .lines()
+        .filter(|line| !line.starts_with(['\t', '#', '.', ' ']))
+        .filter_map(|line| line.split_once(':').filter(|(_, rest)| !rest.starts_with('=')))
+        .flat_map(|(names, _)| names.split_whitespace())
+        .collect();
+    for document in ["README.md", "README.es.md", "CONTRIBUTING.md", "protocol.md"] {
+        let text = read(document);
+        let named = text.split("make ").skip(1).filter_map(|rest| {
+            let end = rest
+                .find(|character: char| !(character.is_ascii_lowercase() || character == '-'))
+                .unwrap_or(rest.len());
+            Some(&rest[..end]).filter(|name| !name.is_empty())
+        });
+        // Prose says "make" too, in other words than in code.
+        let in_code = |name: &&str| text.contains(&format!("`make {name}")) || text.contains(&format!("\nmake {name}"));
+        for name in named.filter(in_code) {
+            assert!(targets.contains(name), "{document} says `make {name}`, and there is no such target");
+        }
+    }
+}
+
+#[test]
+fn every_file_that_a_document_links_to_exists() {
+    for document in ["README.md", "README.es.md", "CONTRIBUTING.md", "protocol.md"] {
+        let text = read(document);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            let is_local = !file.is_empty() && !file.contains("://");
+            assert!(
+                !is_local || Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(),
+                "{document} links to {file}"
+            );
+        }
+    }
+}
