@@ -107,13 +107,15 @@ fn exchange<S: BetSource>(
     loop {
         output.clear();
         conversation.speak(&mut output)?;
-        if let Err(error) = connection.write_all(&output) {
+        let written = connection.write_all(&output);
+        if let Some(outcome) = conversation.outcome() {
+            // Only an Ack can have been left to say, which nobody needs.
+            return Ok(outcome.clone());
+        }
+        if let Err(error) = written {
             // The central may have said why it stopped listening.
             hear_the_rest(conversation, connection, &mut reply)?;
             return Err(error.into());
-        }
-        if let Some(outcome) = conversation.outcome() {
-            return Ok(outcome.clone());
         }
         match connection.read(&mut reply) {
             Ok(0) => {
