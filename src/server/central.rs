@@ -134,9 +134,9 @@ impl<M: Medium> Central<M> {
         self.store.staged_bytes() > 0 || self.lottery.staged_closings().next().is_some()
     }
 
-    /// Whether there is no room for another connection.
+    /// Whether there is no room for another connection. One that is gone takes none, though it is forgotten only later.
     pub fn is_full(&self) -> bool {
-        self.sessions.len() >= self.limits.connections
+        self.sessions.len() - self.gone.len() >= self.limits.connections
     }
 
     /// A new connection, from `peer`.
