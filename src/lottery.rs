@@ -170,6 +170,12 @@ impl Lottery {
         self.agency(agency).stored
     }
 
+    /// Bets of `agency` on disk once what is staged is.
+    pub fn stored_once_committed(&self, agency: u32) -> u64 {
+        let agency = self.agency(agency);
+        agency.stored + agency.staged_bets
+    }
+
     /// Where `agency` stands, going by what is on disk.
     pub fn state(&self, agency: u32) -> AgencyState {
         match self.agency(agency).closing {

@@ -19,7 +19,7 @@ use super::session::{Phase, Session};
 use crate::bet::Day;
 use crate::event;
 use crate::lottery::Lottery;
-use crate::protocol::{self, BetFault, Bets, ErrorCode, Malformed, Message};
+use crate::protocol::{self, AgencyState, BetFault, Bets, ErrorCode, Malformed, Message};
 use crate::storage::{CommitError, Medium, Store};
 
 /// A connection, from [`Central::connect`] until the end of the turn in which it is [gone](Central::disconnect).
@@ -66,8 +66,9 @@ enum Answer {
     Batch { bets: u32, only: Option<(u32, u32)> },
     /// AllBetsSent was staged. Nothing is said, unless it could not be stored.
     Closing { agency: u32 },
-    /// Where the agency stands once the turn is committed.
-    Welcome { agency: u32 },
+    /// Where the agency stands once what it said before its Hello is committed. What it says behind it in the same turn
+    /// does not count: it may not have read the Welcome yet.
+    Welcome { agency: u32, stored_at_most: u64, is_open: bool },
     /// Its winners. The draw has happened.
     Winners { agency: u32 },
     /// A refusal.
@@ -357,7 +358,9 @@ impl<M: Medium> Central<M> {
         self.claim(id, agency);
         let session = &mut self.sessions[id.0];
         (session.greeted, session.refused) = (true, None);
-        self.answer(id, Answer::Welcome { agency });
+        let stored_at_most = self.lottery.stored_once_committed(agency);
+        let is_open = self.lottery.may_register(agency).is_ok();
+        self.answer(id, Answer::Welcome { agency, stored_at_most, is_open });
     }
 
     fn refuse_hello(&mut self, id: SessionId, agency: u32, code: ErrorCode) {
@@ -593,8 +596,9 @@ impl<M: Medium> Central<M> {
                 event!(Error, "cierre_agencia", fail, "agencia": agency, "error": error);
                 self.release_not_stored(id);
             }
-            Answer::Welcome { agency } => {
-                let (stored, state) = (lottery.stored(agency), lottery.state(agency));
+            Answer::Welcome { agency, stored_at_most, is_open } => {
+                let stored = lottery.stored(agency).min(stored_at_most);
+                let state = if is_open { AgencyState::Open } else { lottery.state(agency) };
                 event!(Debug, "hello", success, "ip": session.peer, "agencia": agency, "almacenadas": stored);
                 Message::Welcome { stored, state }.encode(session.output());
             }
