@@ -1,6 +1,7 @@
 //! The central. Configured by the environment and `config.ini`; `--help` lists what it can be told.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use loteria::config::ConfigError;
 use loteria::config::server::{self as config, ServerConfig};
@@ -9,6 +10,7 @@ use loteria::server::central::Central;
 use loteria::server::reactor::{self, Reactor, ReactorError};
 use loteria::storage::{self, OpenError, RecoveryError, Store};
 use loteria::{event, logging};
+use signal_hook::consts::SIGXFSZ;
 use thiserror::Error;
 
 /// Why the central does not start, or does not go on.
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<reactor::Stop, ServerError> {
     let config = configure()?;
+    outlive_file_size_limit().map_err(ServerError::SetUp)?;
     let (central, turn_bytes) = recover(&config)?;
     let listen_failed = |error| ServerError::Listen { port: config.port, error };
     let listener = reactor::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
@@ -56,6 +59,11 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let stop = Reactor::new(listener, central, turn_bytes, read_level_again).map_err(ServerError::SetUp)?.run()?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());
     Ok(stop)
+}
+
+/// A limit on the size of files is to be an error of the write that runs into it, as a full disk is, and not the end of the process.
+fn outlive_file_size_limit() -> std::io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
 fn configure() -> Result<ServerConfig, ServerError> {

@@ -32,7 +32,7 @@ pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<Outcome, Clie
     let mut pauses = Pauses::new(config.retry_timeout);
     let mut progress = Progress::new(config);
     loop {
-        let stored_before = conversation.stored();
+        let (began, stored_before) = (Instant::now(), conversation.stored());
         let broken = match converse(&mut conversation, &mut progress, config, interrupt) {
             Ok(outcome) => return Ok(outcome),
             Err(broken) => broken,
@@ -40,6 +40,8 @@ pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<Outcome, Clie
         interrupt.check()?;
         if conversation.stored() > stored_before {
             pauses.reset();
+        } else if conversation.awaits_winners() {
+            pauses.note_wait(began.elapsed());
         }
         retry(broken, &conversation, &mut pauses, config, interrupt)?;
     }

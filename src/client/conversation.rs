@@ -91,6 +91,10 @@ enum Stage {
     Done,
 }
 
+fn first_stage(manner: &Manner) -> Stage {
+    if manner.handshake { Stage::Greeting } else { Stage::Sending }
+}
+
 /// A batch that was sent and not answered.
 #[derive(Debug)]
 struct InFlight {
@@ -119,10 +123,11 @@ pub struct Conversation<S> {
 impl<S: BetSource> Conversation<S> {
     /// The conversation about the bets of `source`.
     pub fn new(manner: Manner, source: S) -> Conversation<S> {
+        let stage = first_stage(&manner);
         Conversation {
             manner,
             source,
-            stage: Stage::Greeting,
+            stage,
             scanner: Scanner::new(REPLY_LIMITS),
             input: Vec::new(),
             in_flight: VecDeque::new(),
@@ -134,7 +139,7 @@ impl<S: BetSource> Conversation<S> {
 
     /// A new connection: nothing that the last one left unfinished counts.
     pub fn begin(&mut self) {
-        self.stage = if self.manner.handshake { Stage::Greeting } else { Stage::Sending };
+        self.stage = first_stage(&self.manner);
         self.scanner = Scanner::new(REPLY_LIMITS);
         self.input.clear();
         self.in_flight.clear();
@@ -150,6 +155,11 @@ impl<S: BetSource> Conversation<S> {
     /// Bets that are known to be stored.
     pub fn stored(&self) -> u64 {
         self.stored
+    }
+
+    /// Whether every bet is stored, as far as this connection knows, and the draw is waited for.
+    pub fn awaits_winners(&self) -> bool {
+        self.stage == Stage::AwaitingWinners
     }
 
     /// What came of it, once it is over.

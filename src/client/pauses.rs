@@ -27,6 +27,14 @@ impl Pauses {
         *self = Pauses::new(self.timeout);
     }
 
+    /// The last attempt got as far as waiting for the draw, for `lasted`. That is no failure if it was longer than the pause that
+    /// would follow: a central that is started again every other hour is no central that can't be reached.
+    pub fn note_wait(&mut self, lasted: Duration) {
+        if lasted > self.next {
+            self.reset();
+        }
+    }
+
     /// How long attempts have been failing.
     pub fn failing_for(&self, now: Instant) -> Duration {
         self.failing_since.map_or(Duration::ZERO, |since| now - since)
@@ -65,6 +73,17 @@ mod tests {
         }
         let tried = pauses.failing_for(now);
         assert!(Duration::from_secs(55) <= tried && tried <= Duration::from_secs(60), "{tried:?}");
+    }
+
+    #[test]
+    fn having_waited_for_the_draw_for_longer_than_a_pause_starts_them_over_too() {
+        let start = Instant::now();
+        let mut pauses = Pauses::new(Duration::from_secs(1));
+        assert!(pauses.next(start).is_some());
+        pauses.note_wait(Duration::from_millis(1));
+        assert_eq!(pauses.next(start + Duration::from_secs(2)), None, "the central hung up at once");
+        pauses.note_wait(Duration::from_secs(3600));
+        assert!(pauses.next(start + Duration::from_secs(3600)).is_some_and(|pause| pause <= FIRST));
     }
 
     #[test]

@@ -212,7 +212,8 @@ impl BetSource for BetFile {
         if !self.read_row()? {
             return Ok(None);
         }
-        let line = self.row.position().map_or(0, csv::Position::line);
+        // Lines are counted one too few in a file with CRLF, rows in one with empty lines.
+        let line = self.row.position().map_or(0, |position| position.line().max(position.record() + 1));
         self.parse_row().map(Some).map_err(|fault| SourceError::Row { path: self.path.clone(), line, fault })
     }
 

@@ -77,6 +77,15 @@ enum Answer {
     Echo(Vec<u8>),
 }
 
+/// Who speaks for an agency.
+#[derive(Clone, Copy, Debug, Default)]
+struct Speaker {
+    /// The session that does, if any.
+    session: Option<SessionId>,
+    /// The age of the newest one that ever did.
+    newest: u64,
+}
+
 /// The central of one lottery, storing in a pair of `M`.
 #[derive(Debug)]
 pub struct Central<M> {
@@ -85,8 +94,10 @@ pub struct Central<M> {
     lottery: Lottery,
     store: Store<M>,
     sessions: Slab<Session>,
-    /// The session that speaks for each agency, from agency 1.
-    speakers: Vec<Option<SessionId>>,
+    /// Connections accepted so far.
+    connected: u64,
+    /// Who speaks for each agency, from agency 1.
+    speakers: Vec<Speaker>,
     /// What this turn will say, in order.
     answers: Vec<(SessionId, Answer)>,
     /// Sessions with something new to send, or that are to close, since the carrier last asked.
@@ -98,13 +109,14 @@ pub struct Central<M> {
 impl<M: Medium> Central<M> {
     /// A central that goes on where `lottery` and `store` are. Without `credentials`, whoever says to be an agency is one.
     pub fn new(limits: Limits, credentials: Option<Credentials>, lottery: Lottery, store: Store<M>) -> Central<M> {
-        let speakers = vec![None; lottery.agencies() as usize];
+        let speakers = vec![Speaker::default(); lottery.agencies() as usize];
         Central {
             limits,
             credentials,
             lottery,
             store,
             sessions: Slab::new(),
+            connected: 0,
             speakers,
             answers: Vec::new(),
             touched: Vec::new(),
@@ -142,7 +154,9 @@ impl<M: Medium> Central<M> {
 
     /// A new connection, from `peer`.
     pub fn connect(&mut self, peer: IpAddr, now: Now) -> SessionId {
-        SessionId(self.sessions.insert(Session::new(peer, &self.limits, now.instant)))
+        let session = Session::new(peer, self.connected, &self.limits, now.instant);
+        self.connected += 1;
+        SessionId(self.sessions.insert(session))
     }
 
     /// Whether anything that `id` says would be taken now.
@@ -184,7 +198,7 @@ impl<M: Medium> Central<M> {
     /// The connection of `id` is gone, and what it was owed with it. The id stays taken until the end of the turn.
     pub fn disconnect(&mut self, id: SessionId) {
         self.close(id);
-        self.sessions[id.0].drop_output();
+        self.sessions[id.0].abandon_output();
         self.gone.push(id);
     }
 
@@ -250,6 +264,11 @@ impl<M: Medium> Central<M> {
         session.phase == Phase::Closing && session.unsent().is_empty()
     }
 
+    /// Bytes that `id` said and that wait: for the rest of their message, or for room for their replies.
+    pub fn kept_input(&self, id: SessionId) -> usize {
+        self.sessions[id.0].input.len()
+    }
+
     /// Whether `id` said more than has been applied, because its replies had piled up: see [`Central::resume`].
     pub fn is_held(&self, id: SessionId) -> bool {
         self.sessions[id.0].held
@@ -269,7 +288,7 @@ impl<M: Medium> Central<M> {
         let why = session.overdue(&self.limits, now.instant);
         event!(Warn, "expire_connection", success, "ip": session.peer, "reason": why);
         self.close(id);
-        self.sessions[id.0].drop_output();
+        self.sessions[id.0].abandon_output();
         self.touched.push(id);
     }
 
@@ -355,6 +374,9 @@ impl<M: Medium> Central<M> {
         if session.agency.is_some_and(|own| own != agency) {
             return self.refuse_hello(id, agency, ErrorCode::OtherAgency);
         }
+        if self.is_superseded(id, agency) {
+            return self.refuse_hello(id, agency, ErrorCode::TakenOver);
+        }
         self.claim(id, agency);
         let session = &mut self.sessions[id.0];
         (session.greeted, session.refused) = (true, None);
@@ -376,7 +398,7 @@ impl<M: Medium> Central<M> {
         } else if own_agency.is_none() && self.credentials.is_some() {
             Err(BatchFault::Refused(ErrorCode::Credential))
         } else {
-            self.stage_batch(own_agency, bets, today)
+            self.stage_batch(id, bets, today)
         };
         match staged {
             Ok(Staged { agency, only }) => {
@@ -397,9 +419,14 @@ impl<M: Medium> Central<M> {
     }
 
     /// Stages all of a batch or nothing of it.
-    fn stage_batch(&mut self, own_agency: Option<u32>, bets: Bets<'_>, today: Day) -> Result<Staged, BatchFault> {
+    fn stage_batch(&mut self, id: SessionId, bets: Bets<'_>, today: Day) -> Result<Staged, BatchFault> {
+        let own_agency = self.sessions[id.0].agency;
         let first = bets.clone().next().transpose().map_err(|fault| BatchFault::Bet { position: 1, fault })?;
         let Some(agency) = own_agency.or(first.map(|bet| bet.agency)) else { return Ok(Staged::default()) };
+        self.lottery.find(agency).map_err(BatchFault::Refused)?;
+        if self.is_superseded(id, agency) {
+            return Err(BatchFault::Refused(ErrorCode::TakenOver));
+        }
         match self.lottery.may_register(agency) {
             Ok(()) => {}
             Err(ErrorCode::Closed) => return Err(BatchFault::Closed { agency }),
@@ -509,11 +536,18 @@ impl<M: Medium> Central<M> {
         self.touched.push(id);
     }
 
+    /// Whether a newer connection than `id` speaks for `agency`, or did. What `id` says may have been on its way for long:
+    /// its client may have gone on over the newer one since, so none of it may count.
+    fn is_superseded(&self, id: SessionId, agency: u32) -> bool {
+        self.sessions[id.0].age < self.speakers[agency as usize - 1].newest
+    }
+
     /// Makes `id` the session that speaks for `agency`. An older one is told, and nothing that it says later counts.
     fn claim(&mut self, id: SessionId, agency: u32) {
-        let older = self.speakers[agency as usize - 1].replace(id);
+        let newest = self.sessions[id.0].age;
+        let older = std::mem::replace(&mut self.speakers[agency as usize - 1], Speaker { session: Some(id), newest });
         self.sessions[id.0].agency = Some(agency);
-        if let Some(older) = older.filter(|&older| older != id) {
+        if let Some(older) = older.session.filter(|&older| older != id) {
             let session = &mut self.sessions[older.0];
             event!(Warn, "take_over", success, "agencia": agency, "ip": session.peer);
             session.agency = None;
@@ -538,7 +572,7 @@ impl<M: Medium> Central<M> {
         let session = &mut self.sessions[id.0];
         session.close();
         if let Some(agency) = session.agency.take() {
-            self.speakers[agency as usize - 1] = None;
+            self.speakers[agency as usize - 1].session = None;
         }
     }
 

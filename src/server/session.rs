@@ -22,6 +22,8 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Session {
     pub peer: IpAddr,
+    /// How many connections were accepted before it.
+    pub age: u64,
     pub phase: Phase,
     /// The agency that it speaks for.
     pub agency: Option<u32>,
@@ -33,7 +35,7 @@ pub(super) struct Session {
     pub parked: bool,
     /// Whether its peer has ended its side.
     pub ended: bool,
-    /// Whether the rest of this turn's answers to it are void, because something before them could not be stored.
+    /// Whether the rest of this turn's answers to it are void: something before them could not be stored, or not be sent.
     pub void: bool,
     /// What came and is not whole yet. Empty, and then unallocated, most of the time.
     pub input: Vec<u8>,
@@ -53,9 +55,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub fn new(peer: IpAddr, limits: &Limits, now: Instant) -> Session {
+    pub fn new(peer: IpAddr, age: u64, limits: &Limits, now: Instant) -> Session {
         Session {
             peer,
+            age,
             phase: Phase::Silent,
             agency: None,
             greeted: false,
@@ -126,8 +129,15 @@ impl Session {
         }
     }
 
+    /// Forgets the output, and what the rest of the turn would add to it: behind a reply that was cut off, no other can be
+    /// understood.
+    pub fn abandon_output(&mut self) {
+        self.drop_output();
+        self.void = true;
+    }
+
     /// Forgets the output. What a burst allocated for it goes with it.
-    pub fn drop_output(&mut self) {
+    fn drop_output(&mut self) {
         self.sent = 0;
         self.unread_since = None;
         if self.output.capacity() > KEPT_OUTPUT_BYTES {

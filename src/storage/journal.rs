@@ -117,9 +117,19 @@ impl<M: Medium> Journal<M> {
             self.cut_back().map_err(CommitError::Unknown)?;
             return Err(CommitError::NotStored(error));
         }
-        self.sync().map_err(CommitError::Unknown)?;
+        if let Err(error) = self.sync() {
+            self.give_up();
+            return Err(CommitError::Unknown(error));
+        }
         self.committed += bytes;
         Ok(())
+    }
+
+    /// Takes what could not be synced out of the file, if it can. The system shows it still, though the disk may not hold it, and
+    /// would say of the next sync that all is well: the next run would count these rows as stored.
+    fn give_up(&mut self) {
+        // The program ends in any case.
+        let _ = self.medium.set_len(self.committed);
     }
 
     /// Takes a part of a write out of the file again, for good: were it still there after a crash, an agency that was

@@ -88,8 +88,8 @@ pub(super) fn recover<M: Medium>(
     let closings_end = find_end(&mut closings)?.map_err(RecoveryError::Closings)?;
     recover_closings((&mut closings).take(closings_end.rows), lottery).map_err(RecoveryError::Closings)?;
 
-    cut_off(&mut bets, bets_end)?;
-    cut_off(&mut closings, closings_end)?;
+    cut_off(&mut bets, bets_end, sync)?;
+    cut_off(&mut closings, closings_end, sync)?;
     let recovered = Recovered {
         bets: lottery.total_stored(),
         agencies_closed: lottery.closed() as u64,
@@ -115,7 +115,7 @@ fn recover_closings(closings: impl Read, lottery: &mut Lottery) -> Result<(), Da
     let mut rows = rows::reader(closings);
     let mut row = ByteRecord::new();
     while rows::next_row(&mut rows, &mut row)? {
-        let line = row.position().map_or(0, csv::Position::line);
+        let line = rows::line_of(&row);
         let (agency, closed_with) = parse_closing(&row).map_err(|fault| rows::at_row(&row, fault))?;
         if lottery.find(agency).is_err() {
             return Err(Damage::NoSuchAgency { line, agency, agencies: lottery.agencies() });
@@ -147,31 +147,58 @@ struct End {
 /// Finds the last line break, and leaves the file at its start.
 fn find_end(medium: &mut impl Medium) -> io::Result<Result<End, Damage>> {
     let length = medium.seek(SeekFrom::End(0))?;
+    let written = skip_zeros_back(medium, length)?;
     // A tail is shorter than a row: more than that never needs to be read.
-    let window = length.min(MAX_ROW_BYTES as u64);
-    medium.seek(SeekFrom::Start(length - window))?;
-    let mut last = Vec::with_capacity(window as usize);
-    Read::by_ref(medium).take(window).read_to_end(&mut last)?;
+    let last = read_before(medium, written, MAX_ROW_BYTES)?;
     medium.seek(SeekFrom::Start(0))?;
 
     let row_end = last.iter().rposition(|&byte| byte == b'\n').map(|position| position + 1);
     let tail = &last[row_end.unwrap_or(0)..];
-    if (row_end.is_none() && window < length) || !begins_a_row(tail) {
-        return Ok(Err(Damage::Tail { bytes: tail.len() as u64 }));
+    let tail_bytes = length - written + tail.len() as u64;
+    if (row_end.is_none() && last.len() as u64 != written) || !begins_a_row(tail) {
+        return Ok(Err(Damage::Tail { bytes: tail_bytes }));
     }
-    let tail = tail.len() as u64;
-    Ok(Ok(End { rows: length - tail, tail }))
+    Ok(Ok(End { rows: length - tail_bytes, tail: tail_bytes }))
 }
 
-/// Whether `tail` may be what is left of a row: its first field is a number. A disk that lost power may have
-/// kept the length of a write and not its bytes, which then read as zeros.
+/// Where the zeros at the end of a file of `length` bytes begin. A disk that lost its power may have kept the length of a
+/// write, however long it was, and not its bytes, which then read as zeros.
+fn skip_zeros_back(medium: &mut impl Medium, length: u64) -> io::Result<u64> {
+    let mut end = length;
+    while end > 0 {
+        let chunk = read_before(medium, end, ZEROS_CHUNK_BYTES)?;
+        let start = end - chunk.len() as u64;
+        if let Some(last) = chunk.iter().rposition(|&byte| byte != 0) {
+            return Ok(start + last as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+const ZEROS_CHUNK_BYTES: usize = 1 << 16;
+
+/// The last bytes before `end`, at most `limit` of them.
+fn read_before(medium: &mut impl Medium, end: u64, limit: usize) -> io::Result<Vec<u8>> {
+    let bytes = end.min(limit as u64);
+    medium.seek(SeekFrom::Start(end - bytes))?;
+    let mut chunk = vec![0; bytes as usize];
+    medium.read_exact(&mut chunk)?;
+    Ok(chunk)
+}
+
+/// Whether `tail` may be what is left of a row: its first field is a number.
 fn begins_a_row(tail: &[u8]) -> bool {
-    tail.iter().take_while(|&&byte| byte != b',').all(|&byte| byte.is_ascii_digit() || byte == 0)
+    tail.iter().take_while(|&&byte| byte != b',').all(u8::is_ascii_digit)
 }
 
-fn cut_off(medium: &mut impl Medium, end: End) -> io::Result<()> {
+/// Leaves the rows, and makes them durable: a process that died between a write and its sync leaves rows that this one
+/// reads and counts as stored, and a power loss would still take them.
+fn cut_off(medium: &mut impl Medium, end: End, sync: Sync) -> io::Result<()> {
     if end.tail > 0 {
         medium.set_len(end.rows)?;
+    }
+    if sync == Sync::Always {
         medium.sync()?;
     }
     medium.seek(SeekFrom::End(0))?;

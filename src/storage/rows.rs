@@ -131,19 +131,45 @@ pub fn load_bets<R: Read>(storage: R) -> LoadBets<R> {
 }
 
 /// A reader of rows without a header, of any number of fields.
-pub(super) fn reader<R: Read>(storage: R) -> Reader<R> {
+pub(super) fn reader<R: Read>(storage: R) -> Reader<Rationed<R>> {
     ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .terminator(Terminator::CRLF)
-        .buffer_capacity(1 << 16)
-        .from_reader(storage)
+        .buffer_capacity(READ_BYTES)
+        .from_reader(Rationed { storage, ration: 0 })
+}
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 1 << 16;
+
+/// Gives no more bytes than it was allowed to. A quote that is never closed would otherwise make one row of all that follows
+/// it, and hold that in memory.
+#[derive(Debug)]
+pub(super) struct Rationed<R> {
+    storage: R,
+    ration: usize,
+}
+
+impl<R: Read> Read for Rationed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ration == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a row that is longer than any: is a quote missing?",
+            ));
+        }
+        let length = buffer.len().min(self.ration);
+        let bytes = self.storage.read(&mut buffer[..length])?;
+        self.ration -= bytes;
+        Ok(bytes)
+    }
 }
 
 /// What [`load_bets`] gives: bets that borrow the row that was read last.
 #[derive(Debug)]
 pub struct LoadBets<R> {
-    rows: Reader<R>,
+    rows: Reader<Rationed<R>>,
     row: ByteRecord,
 }
 
@@ -162,17 +188,25 @@ impl<R: Read> LoadBets<R> {
 
     /// The line at which the last bet began, from 1.
     pub fn line(&self) -> u64 {
-        self.row.position().map_or(0, csv::Position::line)
+        line_of(&self.row)
     }
 }
 
-pub(super) fn next_row<R: Read>(rows: &mut Reader<R>, row: &mut ByteRecord) -> Result<bool, RowError> {
-    let line = rows.position().line();
+pub(super) fn next_row<R: Read>(rows: &mut Reader<Rationed<R>>, row: &mut ByteRecord) -> Result<bool, RowError> {
+    // What is left of the last reading, which may end within this row, and one more.
+    rows.get_mut().ration = READ_BYTES + MAX_ROW_BYTES;
+    let line = rows.position().record() + 1;
     rows.read_byte_record(row).map_err(|error| RowError { line, fault: RowFault::Unreadable(error) })
 }
 
 pub(super) fn at_row(row: &ByteRecord, fault: RowFault) -> RowError {
-    RowError { line: row.position().map_or(0, csv::Position::line), fault }
+    RowError { line: line_of(row), fault }
+}
+
+/// The line at which `row` begins, from 1: no field holds a line break. The position's own count is one behind in a file with
+/// CRLF, because the reader looks at the LF only with the next row.
+pub(super) fn line_of(row: &ByteRecord) -> u64 {
+    row.position().map_or(0, |position| position.record() + 1)
 }
 
 /// A row that holds no bet.
