@@ -1,0 +1,49 @@
+//! Both configuration files: any text is understood or refused, and what is said of it fits into one line of the log.
+
+use std::path::Path;
+
+use loteria::config::client::{self, ClientConfig};
+use loteria::config::server::{self, ServerConfig};
+use loteria::config::{ConfigError, Settings};
+use loteria::logging::Value;
+
+/// The bytes are a `config.ini`.
+pub fn server_configuration(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match server::parse_ini(text) {
+        Err(reason) => check_line(&reason),
+        Ok(values) => {
+            let mut settings = Settings::new([]);
+            settings.add_file(Path::new("config.ini"), values);
+            match ServerConfig::from_settings(&settings) {
+                Ok(config) => assert!(config.limits.connections > 0 && config.limits.turn_bytes > 0),
+                Err(error) => check_error(&error),
+            }
+        }
+    }
+}
+
+/// The bytes are a `config.yaml`.
+pub fn client_configuration(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match client::parse_yaml(text) {
+        Err(reason) => check_line(&reason),
+        Ok(values) => {
+            let mut settings = Settings::new([("CLI_ID".to_owned(), "1".to_owned())]);
+            settings.add_file(Path::new("config.yaml"), values);
+            match ClientConfig::from_settings(&settings) {
+                Ok(config) => assert!(config.id > 0 && config.batch_max_amount > 0 && config.batch_window > 0),
+                Err(error) => check_error(&error),
+            }
+        }
+    }
+}
+
+fn check_error(error: &ConfigError) {
+    check_line(&error.to_string());
+}
+
+fn check_line(text: &str) {
+    assert!(!text.is_empty());
+    assert!(!Value(text).to_string().contains(['\n', '\r', '|']));
+}
