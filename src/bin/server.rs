@@ -66,7 +66,25 @@ fn configure() -> Result<ServerConfig, ServerError> {
         "logging_level": config.logging_level, "num_agencies": config.num_agencies,
         "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
     loteria::config::warn_about_unknown(&settings, &config::KEYS);
+    say_who_may_speak(&config);
     Ok(config)
+}
+
+/// Without credentials that is everybody, which nobody should find out by accident.
+fn say_who_may_speak(config: &ServerConfig) {
+    match &config.credentials {
+        None => event!(Warn, "agencies", success, "num_agencies": config.num_agencies, "credentials": "none",
+            "access": "open, whoever says to be an agency is one; section AGENCIES or AGENCIES_FILE closes it"),
+        Some(credentials) => {
+            let with = credentials.agencies().len();
+            let without = config.num_agencies as usize - with;
+            event!(Info, "agencies", success, "num_agencies": config.num_agencies, "credentials": with);
+            if without > 0 {
+                event!(Warn, "agencies", success, "without_credential": without,
+                    "access": "they can't speak, and the draw waits for them");
+            }
+        }
+    }
 }
 
 /// What SIGHUP asks for: the level of the log as the configuration has it now.

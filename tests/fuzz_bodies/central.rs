@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use loteria::bet::{Bet, Day};
 use loteria::lottery::Lottery;
-use loteria::protocol::{self, Batch, Message, Scanner};
+use loteria::protocol::{self, Batch, Credential, Message, Scanner};
 use loteria::server::Limits;
 use loteria::server::central::{Central, Now, SessionId};
 use loteria::server::credentials::Credentials;
@@ -65,7 +65,8 @@ impl World {
         let mut lottery = Lottery::new(if has_agencies { AGENCIES } else { 0 });
         let (store, _) =
             Store::recover(bets.clone(), closings.clone(), Sync::Always, &mut lottery).expect("empty files recover");
-        let credentials = (1..=AGENCIES).map(|agency| (agency, SECRET.to_vec()));
+        let secret = Credential::new(SECRET).expect("short");
+        let credentials = (1..=AGENCIES).map(|agency| (agency, secret.clone()));
         let credentials = asks_for_credentials.then(|| Credentials::new(credentials));
         let today = "2026-01-01".parse().expect("a day");
         World {
