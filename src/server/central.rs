@@ -268,7 +268,10 @@ impl<M: Medium> Central<M> {
         let why = session.overdue(&self.limits, now.instant);
         event!(Warn, "expire_connection", success, "ip": session.peer, "reason": why);
         self.close(id);
-        self.sessions[id.0].drop_output();
+        let session = &mut self.sessions[id.0];
+        session.drop_output();
+        // Half of a reply may have been sent: what this turn still has to say would be taken for its other half.
+        session.void = true;
         self.touched.push(id);
     }
 

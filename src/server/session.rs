@@ -33,7 +33,7 @@ pub(super) struct Session {
     pub parked: bool,
     /// Whether its peer has ended its side.
     pub ended: bool,
-    /// Whether the rest of this turn's answers to it are void, because something before them could not be stored.
+    /// Whether the rest of this turn's answers to it are void, because something before them could not be stored or sent.
     pub void: bool,
     /// What came and is not whole yet. Empty, and then unallocated, most of the time.
     pub input: Vec<u8>,
