@@ -52,8 +52,10 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let listen_failed = |error| ServerError::Listen { port: config.port, error };
     let listener = reactor::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
+    let reactor = Reactor::new(listener, central, turn_bytes, read_level_again).map_err(ServerError::SetUp)?;
+    // Who reads this may send signals, so it comes after they are listened for.
     event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
-    let stop = Reactor::new(listener, central, turn_bytes, read_level_again).map_err(ServerError::SetUp)?.run()?;
+    let stop = reactor.run()?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());
     Ok(stop)
 }
