@@ -55,8 +55,10 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let listen_failed = |error| ServerError::Listen { port: config.port, error };
     let listener = reactor::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
+    let reactor = Reactor::new(listener, central, turn_bytes, read_level_again).map_err(ServerError::SetUp)?;
+    // Who reads this may send signals, so it comes after they are listened for.
     event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
-    let stop = Reactor::new(listener, central, turn_bytes, read_level_again).map_err(ServerError::SetUp)?.run()?;
+    let stop = reactor.run()?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());
     Ok(stop)
 }
@@ -74,7 +76,25 @@ fn configure() -> Result<ServerConfig, ServerError> {
         "logging_level": config.logging_level, "num_agencies": config.num_agencies,
         "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
     loteria::config::warn_about_unknown(&settings, &config::KEYS);
+    say_who_may_speak(&config);
     Ok(config)
+}
+
+/// Without credentials that is everybody, which nobody should find out by accident.
+fn say_who_may_speak(config: &ServerConfig) {
+    match &config.credentials {
+        None => event!(Warn, "agencies", success, "num_agencies": config.num_agencies, "credentials": "none",
+            "access": "open, whoever says to be an agency is one; section AGENCIES or AGENCIES_FILE closes it"),
+        Some(credentials) => {
+            let with = credentials.agencies().len();
+            let without = config.num_agencies as usize - with;
+            event!(Info, "agencies", success, "num_agencies": config.num_agencies, "credentials": with);
+            if without > 0 {
+                event!(Warn, "agencies", success, "without_credential": without,
+                    "access": "they can't speak, and the draw waits for them");
+            }
+        }
+    }
 }
 
 /// What SIGHUP asks for: the level of the log as the configuration has it now.

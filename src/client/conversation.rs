@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use super::source::{BetSource, SourceError};
 use crate::event;
-use crate::protocol::{self, AgencyState, Batch, ErrorCode, Malformed, Message, Scanner};
+use crate::protocol::{self, AgencyState, Batch, Credential, ErrorCode, Malformed, Message, Scanner};
 
 /// How an agency speaks.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct Manner {
     /// Whether it says Hello. Without, it also acknowledges every reply and sends one batch at a time, as older centrals expect.
     pub handshake: bool,
     /// Sent with Hello.
-    pub credential: Vec<u8>,
+    pub credential: Credential,
 }
 
 /// What came of a conversation.
@@ -178,7 +178,7 @@ impl<S: BetSource> Conversation<S> {
         match self.stage {
             Stage::Greeting => {
                 let Manner { agency, ref credential, .. } = self.manner;
-                Message::Hello { version: protocol::VERSION, agency, credential }.encode(output);
+                Message::Hello { version: protocol::VERSION, agency, credential: credential.as_bytes() }.encode(output);
                 self.stage = Stage::AwaitingWelcome;
             }
             Stage::Sending => self.send_bets(output)?,

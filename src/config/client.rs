@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_yaml::Value;
 
-use super::{ConfigError, Key, Settings};
+use super::{ConfigError, Key, Settings, read_secret};
 use crate::logging::Level;
+use crate::protocol::Credential;
 
 /// Where `config.yaml` is looked for, from the working directory.
 pub const PATHS: [&str; 3] = ["config.yaml", "config/config.yaml", "config/client/config.yaml"];
@@ -35,7 +37,7 @@ pub struct ClientConfig {
     /// Whether it says Hello, and can go on where it stopped.
     pub handshake: bool,
     /// What proves that it is that agency; empty where nothing is asked.
-    pub credential: Vec<u8>,
+    pub credential: Credential,
     /// How long it goes on trying to reach the central without getting any further.
     pub retry_timeout: Duration,
     /// Where its bets come from.
@@ -121,6 +123,18 @@ const HANDSHAKE: Key = key(
     "true",
     "true: say Hello and go on where the last run stopped; false: for centrals that do not know it",
 );
+const CREDENTIAL: Key = key(
+    "agency.credential",
+    "CLI_AGENCY_CREDENTIAL",
+    "",
+    "what proves that it is that agency, at most 255 bytes, where the central asks for it",
+);
+const CREDENTIAL_FILE: Key = key(
+    "agency.credentialFile",
+    "CLI_AGENCY_CREDENTIAL_FILE",
+    "",
+    "file that holds the credential instead, as Docker mounts secrets; a line break at its end does not count",
+);
 const RETRY: Key = key(
     "retry.timeout",
     "CLI_RETRY_TIMEOUT",
@@ -128,9 +142,24 @@ const RETRY: Key = key(
     "how long to go on trying to reach the central without getting any further",
 );
 
+const VALID_HANDSHAKE: &str = "true or false";
+
 /// Every key of the file.
-pub const KEYS: [Key; 11] =
-    [ID, ADDRESS, MODE, LOOP_AMOUNT, LOOP_PERIOD, LEVEL, MAX_AMOUNT, WINDOW, BETS_FILE, HANDSHAKE, RETRY];
+pub const KEYS: [Key; 13] = [
+    ID,
+    ADDRESS,
+    MODE,
+    LOOP_AMOUNT,
+    LOOP_PERIOD,
+    LEVEL,
+    MAX_AMOUNT,
+    WINDOW,
+    BETS_FILE,
+    HANDSHAKE,
+    CREDENTIAL,
+    CREDENTIAL_FILE,
+    RETRY,
+];
 
 const FIRST_NAME: Key = key("", "NOMBRE", "", "first name of the one bet to send (exercise 5)");
 const LAST_NAME: Key = key("", "APELLIDO", "", "its last name");
@@ -217,12 +246,47 @@ impl ClientConfig {
             log_level: settings.require(&LEVEL, Level::NAMES, Level::from_name)?,
             batch_max_amount: settings.number(&MAX_AMOUNT, 1..=65_535)?,
             batch_window: settings.number(&WINDOW, 1..=1024)?,
-            handshake: settings.require(&HANDSHAKE, "true or false", |text| text.parse().ok())?,
-            credential: Vec::new(),
+            handshake: settings.require(&HANDSHAKE, VALID_HANDSHAKE, |text| text.parse().ok())?,
+            credential: credential(settings)?,
             retry_timeout: settings.duration(&RETRY)?,
             bets: bets_from(settings, id)?,
         })
     }
+}
+
+/// The credential, from whichever of its two keys is set.
+fn credential(settings: &Settings) -> Result<Credential, ConfigError> {
+    let from_environment = |key: &&Key| settings.is_in_environment(key);
+    let set: Vec<&Key> =
+        [&CREDENTIAL, &CREDENTIAL_FILE].into_iter().filter(|key| settings.secret(key).is_some()).collect();
+    let key = match (set.as_slice(), set.iter().copied().find(from_environment)) {
+        ([], _) => return Ok(Credential::default()),
+        ([only], _) => *only,
+        (both, Some(key)) if !both.iter().all(from_environment) => key,
+        _ => return Err(secret_fault(&CREDENTIAL, format!("can't be set together with {}", CREDENTIAL_FILE.name))),
+    };
+    let value = settings.secret(key).unwrap_or_default();
+    // Not even the path is shown: somebody may have taken it for the place of the credential itself.
+    let unreadable = |error| secret_fault(key, error);
+    let bytes = if key.name == CREDENTIAL_FILE.name { read_line(value).map_err(unreadable)? } else { value.into() };
+    if !settings.require(&HANDSHAKE, VALID_HANDSHAKE, |text| text.parse::<bool>().ok())? {
+        return Err(secret_fault(key, "is said with Hello, and handshake is false"));
+    }
+    Credential::new(bytes).map_err(|fault| secret_fault(key, fault))
+}
+
+fn secret_fault(key: &Key, reason: impl ToString) -> ConfigError {
+    ConfigError::Secret { place: format!("{} ({})", key.name, key.variable), reason: reason.to_string() }
+}
+
+/// What a file holds, without the line break at its end.
+fn read_line(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = read_secret(Path::new(path))?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        bytes.pop_if(|last| *last == b'\r');
+    }
+    Ok(bytes)
 }
 
 fn host_and_port(text: &str) -> Option<String> {

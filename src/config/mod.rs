@@ -3,12 +3,15 @@
 //! Each program declares its settings once, as a table of [`Key`]s; what is read, what `--help` prints and what README's
 //! tables say all come from there.
 
+mod agencies;
 pub mod client;
 mod duration;
 pub mod server;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -52,6 +55,14 @@ pub enum ConfigError {
         /// What it could say.
         valid: &'static str,
     },
+    /// A secret is not valid. What it says is not shown.
+    #[error("{place}: {reason}")]
+    Secret {
+        /// Where it is written.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file can't be read or understood.
     #[error("{path}: {reason}", path = path.display())]
     File {
@@ -63,11 +74,20 @@ pub enum ConfigError {
 }
 
 /// The settings of a program as somebody wrote them, before they are understood.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Settings {
     environment: BTreeMap<String, String>,
     file: BTreeMap<String, String>,
     path: PathBuf,
+    /// Section `AGENCIES` of the file, if it has one.
+    agencies: Option<agencies::Entries>,
+}
+
+impl fmt::Debug for Settings {
+    /// Without a value: some are secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Settings of {} variables and {:?}", self.environment.len(), self.path)
+    }
 }
 
 impl Settings {
@@ -144,8 +164,17 @@ impl Settings {
         self.require(key, duration::VALID, parse_duration)
     }
 
+    /// The value of `key`, if it is set, as it is written: the caller sees to it that no error shows it.
+    fn secret(&self, key: &Key) -> Option<&str> {
+        self.find(key).map(|(_, value)| value.trim())
+    }
+
+    fn is_in_environment(&self, key: &Key) -> bool {
+        self.environment.get(key.variable).is_some_and(|value| !value.trim().is_empty())
+    }
+
     fn find(&self, key: &Key) -> Option<(String, &str)> {
-        if let Some(value) = self.environment.get(key.variable).filter(|value| !value.trim().is_empty()) {
+        if let Some(value) = self.environment.get(key.variable).filter(|_| self.is_in_environment(key)) {
             return Some((key.variable.to_owned(), value));
         }
         if let Some(value) = self.file.get(key.name) {
@@ -160,11 +189,24 @@ fn read_first(paths: &[&str]) -> Result<Option<(PathBuf, String)>, ConfigError> 
     for path in paths.iter().map(Path::new) {
         match std::fs::read_to_string(path) {
             Ok(text) => return Ok(Some((path.to_owned(), text))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(ConfigError::File { path: path.to_owned(), reason: error.to_string() }),
         }
     }
     Ok(None)
+}
+
+/// The most bytes that a file of secrets may have: more than the longest credentials of as many agencies as there can be.
+const MAX_SECRET_FILE_BYTES: u64 = 1 << 25;
+
+/// What the file at `path` holds.
+fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_SECRET_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_SECRET_FILE_BYTES {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("more than {MAX_SECRET_FILE_BYTES} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// The environment, as far as it is text.

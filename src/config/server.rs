@@ -1,12 +1,12 @@
 //! The central's settings: `config.ini`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ini::Ini;
 
-use super::{ConfigError, Key, Settings};
+use super::{ConfigError, Key, Settings, agencies};
 use crate::logging::Level;
 use crate::protocol;
 use crate::server::Limits;
@@ -49,6 +49,11 @@ const SYNC: Key = key(
     "always",
     "always: acknowledged bets survive a power loss; never: only the death of the process",
 );
+const AGENCIES_FILE: Key = key(
+    "AGENCIES_FILE",
+    "",
+    "file with the credential of each agency, as lines of N = credential; takes the place of section AGENCIES; without either, whoever says to be an agency is one",
+);
 const CONNECTIONS: Key = key("MAX_CONNECTIONS", "10000", "connections at the same time, 1 to 1000000");
 const MESSAGE_BYTES: Key = key("MAX_MESSAGE_BYTES", "65536", "bytes of one message, 8192 to 16777216");
 const BATCH_BETS: Key = key("MAX_BATCH_BETS", "1024", "bets of one batch, 1 to 1000000");
@@ -61,7 +66,7 @@ const MESSAGE: Key = key("MESSAGE_TIMEOUT", "30s", "how long a message may take 
 const UNREAD: Key = key("UNREAD_TIMEOUT", "30s", "how long replies may stay unread");
 
 /// Every key of section `DEFAULT`.
-pub const KEYS: [Key; 16] = [
+pub const KEYS: [Key; 17] = [
     PORT,
     IP,
     BACKLOG,
@@ -69,6 +74,7 @@ pub const KEYS: [Key; 16] = [
     AGENCIES,
     FILEPATH,
     SYNC,
+    AGENCIES_FILE,
     CONNECTIONS,
     MESSAGE_BYTES,
     BATCH_BETS,
@@ -91,21 +97,28 @@ const fn key(name: &'static str, default: &'static str, meaning: &'static str) -
 pub fn settings(environment: impl IntoIterator<Item = (String, String)>) -> Result<Settings, ConfigError> {
     let mut settings = Settings::new(environment);
     if let Some((path, text)) = super::read_first(&PATHS)? {
-        let values = parse_ini(&text).map_err(|reason| ConfigError::File { path: path.clone(), reason })?;
-        settings.add_file(&path, values);
+        add_ini(&mut settings, &path, &text)?;
     }
     Ok(settings)
 }
 
-/// The keys of section `DEFAULT` (in capitals, as Python's `configparser` does not tell them apart) and those before any section.
+/// Adds what `text`, the `config.ini` at `path`, says.
 ///
 /// # Errors
-/// Where and why `text` is not INI.
-pub fn parse_ini(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let ini = Ini::load_from_str_noescape(text).map_err(|error| error.to_string())?;
+/// [`ConfigError::File`] if it is not INI.
+pub fn add_ini(settings: &mut Settings, path: &Path, text: &str) -> Result<(), ConfigError> {
+    let failed = |error: ini::ParseError| ConfigError::File { path: path.to_owned(), reason: error.to_string() };
+    let ini = Ini::load_from_str_noescape(text).map_err(failed)?;
+    settings.add_file(path, default_section(&ini));
+    settings.agencies = agencies::entries_of(&ini);
+    Ok(())
+}
+
+/// The keys of section `DEFAULT` (in capitals, as Python's `configparser` does not tell them apart) and those before any section.
+fn default_section(ini: &Ini) -> BTreeMap<String, String> {
     let sections = [ini.section(None::<String>), ini.section(Some("DEFAULT"))];
     let pairs = sections.into_iter().flatten().flat_map(|section| section.iter());
-    Ok(pairs.map(|(name, value)| (name.to_ascii_uppercase(), value.to_owned())).collect())
+    pairs.map(|(name, value)| (name.to_ascii_uppercase(), value.to_owned())).collect()
 }
 
 impl ServerConfig {
@@ -115,17 +128,27 @@ impl ServerConfig {
     /// The first value that is not valid.
     pub fn from_settings(settings: &Settings) -> Result<ServerConfig, ConfigError> {
         let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+        let num_agencies = settings.number(&AGENCIES, 0..=100_000)?;
         Ok(ServerConfig {
             port: settings.number(&PORT, 0..=65_535)?,
             listen_backlog: settings.number(&BACKLOG, 1..=65_535)?,
             logging_level: settings.require(&LEVEL, Level::NAMES, Level::from_name)?,
-            num_agencies: settings.number(&AGENCIES, 0..=100_000)?,
+            num_agencies,
             storage_filepath: settings.require(&FILEPATH, "the path of a file", path)?,
             storage_sync: settings.require(&SYNC, "always or never", Sync::from_name)?,
             limits: limits(settings)?,
-            credentials: None,
+            credentials: credentials(settings, num_agencies)?,
         })
     }
+}
+
+fn credentials(settings: &Settings, num_agencies: u32) -> Result<Option<Credentials>, ConfigError> {
+    let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+    if let Some(path) = settings.get(&AGENCIES_FILE, "the path of a file", path)? {
+        return agencies::read_file(&path, num_agencies).map(Some);
+    }
+    let understand = |entries| agencies::understand_section(&settings.path, entries, num_agencies);
+    settings.agencies.as_ref().map(understand).transpose()
 }
 
 fn limits(settings: &Settings) -> Result<Limits, ConfigError> {

@@ -19,7 +19,7 @@ use super::session::{Phase, Session};
 use crate::bet::Day;
 use crate::event;
 use crate::lottery::Lottery;
-use crate::protocol::{self, AgencyState, BetFault, Bets, ErrorCode, Malformed, Message};
+use crate::protocol::{self, AgencyState, BetFault, Bets, ErrorCode, Malformed, Message, MessageType};
 use crate::storage::{CommitError, Medium, Store};
 
 /// A connection, from [`Central::connect`] until the end of the turn in which it is [gone](Central::disconnect).
@@ -332,6 +332,11 @@ impl<M: Medium> Central<M> {
                 return taken;
             }
             let rest = &input[taken..];
+            if self.credentials.is_some() && session.agency.is_none() && is_for_agencies_only(rest) {
+                event!(Warn, "hello", fail, "ip": session.peer, "error": "a message before Hello, where credentials are asked for");
+                self.refuse(id, ErrorCode::Credential);
+                continue;
+            }
             match session.scanner.scan(rest) {
                 Ok(None) => return taken,
                 Ok(Some(length)) => {
@@ -395,8 +400,6 @@ impl<M: Medium> Central<M> {
         let Session { agency: own_agency, peer, refused, .. } = self.sessions[id.0];
         let staged = if let Some(code) = refused {
             Err(BatchFault::FollowsRefused(code))
-        } else if own_agency.is_none() && self.credentials.is_some() {
-            Err(BatchFault::Refused(ErrorCode::Credential))
         } else {
             self.stage_batch(id, bets, today)
         };
@@ -461,7 +464,7 @@ impl<M: Medium> Central<M> {
 
     fn all_bets_sent(&mut self, id: SessionId) {
         let Session { agency, refused, .. } = self.sessions[id.0];
-        let Some(agency) = agency else { return self.refuse_stranger(id) };
+        let Some(agency) = agency else { return self.refuse(id, ErrorCode::NoAgency) };
         if let Some(code) = refused {
             return self.refuse_request(id, code);
         }
@@ -471,7 +474,7 @@ impl<M: Medium> Central<M> {
     }
 
     fn request_winners(&mut self, id: SessionId) {
-        let Some(agency) = self.sessions[id.0].agency else { return self.refuse_stranger(id) };
+        let Some(agency) = self.sessions[id.0].agency else { return self.refuse(id, ErrorCode::NoAgency) };
         if self.lottery.is_drawn() {
             self.answer(id, Answer::Winners { agency });
         } else {
@@ -488,10 +491,6 @@ impl<M: Medium> Central<M> {
             session.refused = Some(code);
         }
         self.refuse(id, code);
-    }
-
-    fn refuse_stranger(&mut self, id: SessionId) {
-        self.refuse(id, if self.credentials.is_some() { ErrorCode::Credential } else { ErrorCode::NoAgency });
     }
 
     fn apply_echo(&mut self, id: SessionId, input: &[u8]) -> usize {
@@ -678,6 +677,14 @@ impl<M: Medium> Central<M> {
             session.began_at = Some(now.instant);
         }
     }
+}
+
+/// Whether `input` begins with a message that only an agency may say. Known from its type, so that of those who have not
+/// proved who they are nothing longer than a Hello is ever kept.
+fn is_for_agencies_only(input: &[u8]) -> bool {
+    let Some(&[high, low]) = input.first_chunk() else { return false };
+    let message_type = MessageType::from_code(u16::from_be_bytes([high, low]));
+    message_type.is_ok_and(|message_type| !matches!(message_type, MessageType::Hello | MessageType::Ack))
 }
 
 fn release_winners(lottery: &Lottery, session: &mut Session, agency: u32) {

@@ -1,27 +1,29 @@
 //! Which agencies may speak, where the central asks for it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use subtle::ConstantTimeEq;
 
+use crate::protocol::Credential;
+
 /// The credential of each agency. What it holds is never shown.
 #[derive(Clone, Default)]
-pub struct Credentials(HashMap<u32, Vec<u8>>);
+pub struct Credentials(BTreeMap<u32, Credential>);
 
 impl Credentials {
     /// The credentials of these agencies. An agency that has none can't speak.
-    pub fn new(credentials: impl IntoIterator<Item = (u32, Vec<u8>)>) -> Credentials {
+    pub fn new(credentials: impl IntoIterator<Item = (u32, Credential)>) -> Credentials {
         Credentials(credentials.into_iter().collect())
     }
 
     /// Whether `given` is the credential of `agency`, in a time that does not depend on how much of it is right.
     pub fn admit(&self, agency: u32, given: &[u8]) -> bool {
-        self.0.get(&agency).is_some_and(|expected| expected.as_slice().ct_eq(given).into())
+        self.0.get(&agency).is_some_and(|expected| expected.as_bytes().ct_eq(given).into())
     }
 
-    /// The agencies that have one.
-    pub fn agencies(&self) -> impl Iterator<Item = u32> {
+    /// The agencies that have one, in order.
+    pub fn agencies(&self) -> impl ExactSizeIterator<Item = u32> {
         self.0.keys().copied()
     }
 }
@@ -36,17 +38,23 @@ impl fmt::Debug for Credentials {
 mod tests {
     use super::*;
 
+    fn credentials() -> Credentials {
+        Credentials::new(
+            [(1, "uno"), (2, "dos")].map(|(agency, secret)| (agency, Credential::new(secret).expect("valid"))),
+        )
+    }
+
     #[test]
     fn only_an_agencys_own_credential_admits_it() {
-        let credentials = Credentials::new([(1, b"uno".to_vec()), (2, b"dos".to_vec())]);
-        assert!(credentials.admit(1, b"uno"));
+        assert!(credentials().admit(1, b"uno"));
         for (agency, given) in [(1, "dos"), (1, ""), (1, "un"), (1, "unos"), (3, ""), (3, "uno")] {
-            assert!(!credentials.admit(agency, given.as_bytes()), "{agency} with {given:?}");
+            assert!(!credentials().admit(agency, given.as_bytes()), "{agency} with {given:?}");
         }
     }
 
     #[test]
     fn credentials_are_never_shown() {
-        assert!(!format!("{:?}", Credentials::new([(1, b"uno".to_vec())])).contains("uno"));
+        assert_eq!(format!("{:?}", credentials()), "Credentials of 2 agencies");
+        assert_eq!(format!("{:?}", Credential::new("uno").expect("valid")), "a credential");
     }
 }
