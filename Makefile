@@ -28,6 +28,14 @@ data: ## the files of .data: from .data/dataset.zip if it is there, or made up (
 		$(if $(AGENCIES),--agencies $(AGENCIES)) $(if $(BETS),--bets $(BETS)) $(if $(SEED),--seed $(SEED))
 .PHONY: data
 
+callgrind: ## counts the instructions that a bet costs each program, and keeps them in benches/instructions.txt
+	$(CARGO) bench --quiet --bench instructions
+.PHONY: callgrind
+
+callgrind-check: ## counts them and fails if there are over 5 % more than benches/instructions.txt says
+	$(CARGO) bench --quiet --bench instructions -- --check
+.PHONY: callgrind-check
+
 fmt: ## the code as rustfmt wants it
 	$(CARGO) fmt
 .PHONY: fmt
