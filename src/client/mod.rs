@@ -14,6 +14,7 @@ pub mod conversation;
 pub mod echo;
 pub mod interrupt;
 pub mod pauses;
+mod rows;
 pub mod source;
 
 use thiserror::Error;
