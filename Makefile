@@ -28,6 +28,22 @@ data: ## the files of .data: from .data/dataset.zip if it is there, or made up (
 		$(if $(AGENCIES),--agencies $(AGENCIES)) $(if $(BETS),--bets $(BETS)) $(if $(SEED),--seed $(SEED))
 .PHONY: data
 
+bench: ## how fast it is and how fast anything could be: benches/results.md and pictures (BETS=8000000 LARGEST=10000000 RUNS=3)
+	$(CARGO) bench --quiet --bench performance
+.PHONY: bench
+
+bench-peers: ## the same bets into Redis and PostgreSQL, where they are installed: benches/peers.md
+	$(CARGO) bench --quiet --bench performance -- peers
+.PHONY: bench-peers
+
+callgrind: ## counts the instructions that a bet costs each program, and keeps them in benches/instructions.txt
+	$(CARGO) bench --quiet --bench instructions
+.PHONY: callgrind
+
+callgrind-check: ## counts them and fails if there are over 5 % more than benches/instructions.txt says
+	$(CARGO) bench --quiet --bench instructions -- --check
+.PHONY: callgrind-check
+
 fmt: ## the code as rustfmt wants it
 	$(CARGO) fmt
 .PHONY: fmt

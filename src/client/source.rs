@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str;
 
-use csv::{ByteRecord, Reader, ReaderBuilder};
 use thiserror::Error;
 
+use super::rows::{ROW_FIELDS, Rows};
 use crate::bet::{Bet, Day, InvalidBet};
 use crate::config::client::{BetVariables, BetsFrom};
 
@@ -114,8 +114,6 @@ pub enum Fault {
     Invalid(#[from] InvalidBet),
 }
 
-const ROW_FIELDS: usize = 5;
-
 /// The source that the configuration names, for `agency`.
 ///
 /// # Errors
@@ -133,15 +131,12 @@ pub struct BetFile {
     path: PathBuf,
     agency: u32,
     today: Day,
-    rows: Reader<File>,
-    row: ByteRecord,
-    /// Whether `row` is the next bet.
+    rows: Rows<File>,
+    /// Whether the row of `rows` is the next bet.
     is_peeked: bool,
     /// Bets taken, or skipped.
     taken: u64,
 }
-
-const READ_BYTES: usize = 1 << 16;
 
 impl BetFile {
     /// The bets in the file at `path`, from the first.
@@ -150,38 +145,36 @@ impl BetFile {
     /// [`SourceError::Io`].
     pub fn open(path: &Path, agency: u32) -> Result<BetFile, SourceError> {
         let rows = open_rows(path)?;
-        let row = ByteRecord::new();
-        Ok(BetFile { path: path.to_owned(), agency, today: Day::today(), rows, row, is_peeked: false, taken: 0 })
+        Ok(BetFile { path: path.to_owned(), agency, today: Day::today(), rows, is_peeked: false, taken: 0 })
     }
 
     /// Reads the next row, if there is one and it has not been read yet.
     fn read_row(&mut self) -> Result<bool, SourceError> {
         if !self.is_peeked {
-            let read = self.rows.read_byte_record(&mut self.row);
-            self.is_peeked = read.map_err(|error| SourceError::Io { path: self.path.clone(), error: error.into() })?;
+            let read = self.rows.advance();
+            self.is_peeked = read.map_err(|error| SourceError::Io { path: self.path.clone(), error })?;
         }
         Ok(self.is_peeked)
     }
 
     fn parse_row(&self) -> Result<Bet<'_>, Fault> {
-        if self.row.len() != ROW_FIELDS {
-            return Err(Fault::Fields { found: self.row.len() });
-        }
-        let text = |field: usize, name| str::from_utf8(&self.row[field]).map_err(|_| Fault::NotUtf8(name));
+        let [first_name, last_name, document, birthdate, number] =
+            self.rows.fields().map_err(|found| Fault::Fields { found })?;
+        let text = |field, name| str::from_utf8(field).map_err(|_| Fault::NotUtf8(name));
         let bet = Bet {
             agency: self.agency,
-            first_name: text(0, "first name")?,
-            last_name: text(1, "last name")?,
-            document: parse_number(&self.row[2]).ok_or(InvalidBet::Document)?,
-            birthdate: Day::from_ascii(&self.row[3]).ok_or(InvalidBet::Birthdate)?,
-            number: parse_number(&self.row[4]).ok_or(InvalidBet::Number)?,
+            first_name: text(first_name, "first name")?,
+            last_name: text(last_name, "last name")?,
+            document: parse_number(document).ok_or(InvalidBet::Document)?,
+            birthdate: Day::from_ascii(birthdate).ok_or(InvalidBet::Birthdate)?,
+            number: parse_number(number).ok_or(InvalidBet::Number)?,
         };
         bet.validate(self.today)?;
         Ok(bet)
     }
 }
 
-fn open_rows(path: &Path) -> Result<Reader<File>, SourceError> {
+fn open_rows(path: &Path) -> Result<Rows<File>, SourceError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => SourceError::Missing { path: path.to_owned() },
         _ => SourceError::Io { path: path.to_owned(), error },
@@ -190,7 +183,7 @@ fn open_rows(path: &Path) -> Result<Reader<File>, SourceError> {
     if file.metadata().map_err(failed)?.is_dir() {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
-    Ok(ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(READ_BYTES).from_reader(file))
+    Ok(Rows::new(file))
 }
 
 impl BetSource for BetFile {
@@ -212,9 +205,8 @@ impl BetSource for BetFile {
         if !self.read_row()? {
             return Ok(None);
         }
-        // Lines are counted one too few in a file with CRLF, rows in one with empty lines.
-        let line = self.row.position().map_or(0, |position| position.line().max(position.record() + 1));
-        self.parse_row().map(Some).map_err(|fault| SourceError::Row { path: self.path.clone(), line, fault })
+        let row_fault = |fault| SourceError::Row { path: self.path.clone(), line: self.rows.line(), fault };
+        self.parse_row().map(Some).map_err(row_fault)
     }
 
     fn take(&mut self) {
@@ -304,11 +296,8 @@ impl BetSource for OneBet {
     }
 }
 
-/// Up to ten decimal digits, nothing else.
+/// Up to nine decimal digits, nothing else: a bet has no longer number.
 fn parse_number(field: &[u8]) -> Option<u32> {
-    let digits = |value: u32, &byte: &u8| match byte {
-        b'0'..=b'9' => value.checked_mul(10)?.checked_add(u32::from(byte - b'0')),
-        _ => None,
-    };
-    if field.is_empty() { None } else { field.iter().try_fold(0, digits) }
+    let is_number = (1..=9).contains(&field.len()) && field.iter().all(u8::is_ascii_digit);
+    is_number.then(|| field.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0')))
 }

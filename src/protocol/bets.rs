@@ -6,7 +6,7 @@ use byteorder::{BigEndian, ByteOrder};
 use thiserror::Error;
 
 use super::MAX_PACKET_BYTES;
-use super::message::{MessageType, TYPE_BYTES, put_type, put_u32, put_u64};
+use super::message::{MessageType, TYPE_BYTES, put_type, put_u32};
 use super::scanner::Malformed;
 use crate::bet::{Bet, Day, InvalidBet};
 
@@ -75,27 +75,41 @@ impl fmt::Debug for Bets<'_> {
 
 fn decode_bet(bytes: &[u8]) -> Result<Bet<'_>, BetFault> {
     let (agency, rest) = split_u32(bytes)?;
-    let (first_name, rest) = split_string(rest)?;
-    let (last_name, rest) = split_string(rest)?;
-    let &[_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = rest else { return Err(Malformed::Length.into()) };
+    let (names, rest) = rest.split_at_checked(rest.len().wrapping_sub(BEHIND_NAMES_BYTES)).ok_or(Malformed::Length)?;
+    let (first_name, last_name) = decode_names(names)?;
     Ok(Bet {
         agency,
-        first_name: as_text(first_name)?,
-        last_name: as_text(last_name)?,
-        document: BigEndian::read_u32(&rest[..4]),
-        birthdate: Day::from_unix_seconds(BigEndian::read_i64(&rest[4..12])).ok_or(InvalidBet::Birthdate)?,
+        first_name,
+        last_name,
+        document: BigEndian::read_u32(rest),
+        birthdate: Day::from_unix_seconds(BigEndian::read_i64(&rest[4..])).ok_or(InvalidBet::Birthdate)?,
         number: BigEndian::read_u32(&rest[12..]),
     })
+}
+
+/// Document, birthdate, number.
+const BEHIND_NAMES_BYTES: usize = 4 + 8 + 4;
+
+/// Two strings, each behind its length, and nothing else.
+fn decode_names(bytes: &[u8]) -> Result<(&str, &str), Malformed> {
+    let (first_bytes, rest) = split_u32(bytes)?;
+    let (_, behind_first) = rest.split_at_checked(first_bytes as usize).ok_or(Malformed::Length)?;
+    let (last_bytes, last) = split_u32(behind_first)?;
+    if last.len() != last_bytes as usize {
+        return Err(Malformed::Length);
+    }
+    // The bytes of a length below 128 are text too, and what is on both sides of them is text if it all is: most names
+    // are looked at in one go.
+    if last_bytes < 128 {
+        let text = as_text(rest)?;
+        return Ok((&text[..first_bytes as usize], &text[first_bytes as usize + 4..]));
+    }
+    Ok((as_text(&rest[..first_bytes as usize])?, as_text(last)?))
 }
 
 fn split_u32(bytes: &[u8]) -> Result<(u32, &[u8]), Malformed> {
     let (value, rest) = bytes.split_at_checked(4).ok_or(Malformed::Length)?;
     Ok((BigEndian::read_u32(value), rest))
-}
-
-fn split_string(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    let (length, rest) = split_u32(bytes)?;
-    rest.split_at_checked(length as usize).ok_or(Malformed::Length)
 }
 
 fn as_text(bytes: &[u8]) -> Result<&str, Malformed> {
@@ -149,14 +163,20 @@ impl<'o> Batch<'o> {
         if packet_bytes > MAX_PACKET_BYTES {
             return Err(Full);
         }
-        self.output.reserve(BET_LENGTH_BYTES + bet_bytes);
-        put_u64(self.output, bet_bytes as u64);
-        put_u32(self.output, bet.agency);
-        put_string(self.output, bet.first_name);
-        put_string(self.output, bet.last_name);
-        put_u32(self.output, bet.document);
-        put_u64(self.output, bet.birthdate.unix_seconds() as u64);
-        put_u32(self.output, bet.number);
+        let mut head = [0; BET_LENGTH_BYTES + 4 + 4];
+        BigEndian::write_u64(&mut head, bet_bytes as u64);
+        BigEndian::write_u32(&mut head[8..], bet.agency);
+        BigEndian::write_u32(&mut head[12..], bet.first_name.len() as u32);
+        let mut tail = [0; BEHIND_NAMES_BYTES];
+        BigEndian::write_u32(&mut tail, bet.document);
+        BigEndian::write_i64(&mut tail[4..], bet.birthdate.unix_seconds());
+        BigEndian::write_u32(&mut tail[12..], bet.number);
+
+        self.output.extend_from_slice(&head);
+        self.output.extend_from_slice(bet.first_name.as_bytes());
+        put_u32(self.output, bet.last_name.len() as u32);
+        self.output.extend_from_slice(bet.last_name.as_bytes());
+        self.output.extend_from_slice(&tail);
         self.bets += 1;
         Ok(())
     }
@@ -183,9 +203,4 @@ impl Drop for Batch<'_> {
             self.output.truncate(self.start);
         }
     }
-}
-
-fn put_string(output: &mut Vec<u8>, text: &str) {
-    put_u32(output, text.len() as u32);
-    output.extend_from_slice(text.as_bytes());
 }

@@ -203,7 +203,7 @@ pub(super) fn put_u32(output: &mut Vec<u8>, value: u32) {
     output.write_u32::<BigEndian>(value).expect(VEC_GROWS);
 }
 
-pub(super) fn put_u64(output: &mut Vec<u8>, value: u64) {
+fn put_u64(output: &mut Vec<u8>, value: u64) {
     output.write_u64::<BigEndian>(value).expect(VEC_GROWS);
 }
 

@@ -48,6 +48,9 @@ pub fn store_bets<'a>(storage: &mut impl Write, bets: impl IntoIterator<Item = B
 }
 
 /// Writes rows to the end of a buffer, without allocating for each.
+///
+/// Numbers and dates have nothing in them that CSV could mistake, and are written as they are. Whether a name has, and
+/// how it is written then, is for `csv_core` to say.
 #[derive(Debug)]
 pub(super) struct RowWriter {
     csv: csv_core::Writer,
@@ -59,70 +62,50 @@ impl RowWriter {
     }
 
     pub(super) fn write_bet(&mut self, bet: &Bet<'_>, output: &mut Vec<u8>) {
-        let (agency, document, number) =
-            (Digits::of(bet.agency.into()), Digits::of(bet.document.into()), Digits::of(bet.number.into()));
-        self.write_row(
-            &[
-                agency.as_bytes(),
-                bet.first_name.as_bytes(),
-                bet.last_name.as_bytes(),
-                document.as_bytes(),
-                &bet.birthdate.to_ascii(),
-                number.as_bytes(),
-            ],
-            output,
-        );
+        write_number(bet.agency, output);
+        output.push(b',');
+        self.write_name(bet.first_name, output);
+        output.push(b',');
+        self.write_name(bet.last_name, output);
+        output.push(b',');
+        write_number(bet.document, output);
+        output.push(b',');
+        output.extend_from_slice(&bet.birthdate.to_ascii());
+        output.push(b',');
+        write_number(bet.number, output);
+        output.extend_from_slice(b"\r\n");
     }
 
     pub(super) fn write_closing(&mut self, agency: u32, bets: u64, output: &mut Vec<u8>) {
-        self.write_row(&[Digits::of(agency.into()).as_bytes(), Digits::of(bets).as_bytes()], output);
+        write_number(agency, output);
+        output.push(b',');
+        write_number(bets, output);
+        output.extend_from_slice(b"\r\n");
     }
 
-    fn write_row(&mut self, fields: &[&[u8]], output: &mut Vec<u8>) {
-        // Every byte doubled, two quotes and a delimiter a field, CRLF: no call below can run out of room.
-        let room: usize = fields.iter().map(|field| 2 * field.len() + 3).sum::<usize>() + 2;
+    fn write_name(&mut self, name: &str, output: &mut Vec<u8>) {
+        if self.csv.should_quote(name.as_bytes()) {
+            self.write_quoted(name, output);
+        } else {
+            output.extend_from_slice(name.as_bytes());
+        }
+    }
+
+    #[cold]
+    fn write_quoted(&mut self, name: &str, output: &mut Vec<u8>) {
         let start = output.len();
-        output.resize(start + room, 0);
-        let mut end = start;
-        for (position, field) in fields.iter().enumerate() {
-            if position > 0 {
-                let (result, written) = self.csv.delimiter(&mut output[end..]);
-                debug_assert_eq!(result, WriteResult::InputEmpty);
-                end += written;
-            }
-            let (result, _, written) = self.csv.field(field, &mut output[end..]);
-            debug_assert_eq!(result, WriteResult::InputEmpty);
-            end += written;
-        }
-        let (result, written) = self.csv.terminator(&mut output[end..]);
+        // Every byte doubled and two quotes: neither call can run out of room.
+        output.resize(start + 2 * name.len() + 2, 0);
+        let (result, _, written) = self.csv.field(name.as_bytes(), &mut output[start..]);
         debug_assert_eq!(result, WriteResult::InputEmpty);
-        output.truncate(end + written);
+        let (result, closed) = self.csv.finish(&mut output[start + written..]);
+        debug_assert_eq!(result, WriteResult::InputEmpty);
+        output.truncate(start + written + closed);
     }
 }
 
-/// A number in decimal.
-struct Digits {
-    digits: [u8; 20],
-    start: usize,
-}
-
-impl Digits {
-    fn of(mut value: u64) -> Digits {
-        let mut digits = [0; 20];
-        let mut start = digits.len();
-        loop {
-            start -= 1;
-            digits[start] = b'0' + (value % 10) as u8;
-            value /= 10;
-            if value == 0 {
-                return Digits { digits, start };
-            }
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.digits[self.start..]
-    }
+fn write_number(number: impl itoa::Integer, output: &mut Vec<u8>) {
+    output.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Reads the bets of `storage` one at a time, in order: the course's `load_bets`.
@@ -270,4 +253,50 @@ pub(super) fn parse_number<N: TryFrom<u64>>(field: &[u8], name: &'static str) ->
     };
     let value = if field.is_empty() { None } else { field.iter().try_fold(0, digits) };
     value.and_then(|value| N::try_from(value).ok()).ok_or(RowFault::NotANumber(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The row that `csv` itself makes of these fields.
+    fn csv_row(fields: &[&str]) -> Vec<u8> {
+        let mut writer = csv::WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+        writer.write_record(fields).expect("a Vec takes it");
+        writer.into_inner().expect("a Vec takes it")
+    }
+
+    fn check_row(bet: &Bet<'_>) {
+        let mut row = Vec::new();
+        store_bets(&mut row, [*bet]).expect("a Vec takes it");
+        let [agency, document, number] = [bet.agency, bet.document, bet.number].map(|number| number.to_string());
+        let birthdate = bet.birthdate.to_string();
+        let fields = [&agency, bet.first_name, bet.last_name, &document, &birthdate, &number];
+        assert_eq!(row, csv_row(&fields), "{bet:?}");
+    }
+
+    #[test]
+    fn numbers_of_every_length_are_written_as_they_are() {
+        let lengths = (0..10).map(|zeros| 10_u32.pow(zeros));
+        for number in lengths.flat_map(|first| [first - 1, first, first + 1]).chain([u32::MAX]) {
+            let birthdate = Day::OLDEST_BIRTHDATE;
+            check_row(&Bet { agency: number, first_name: "A", last_name: "B", document: number, birthdate, number });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_what_csv_makes_of_their_fields(
+            numbers: [u32; 3],
+            first_name in ".*|[ -~]{0,300}|[\",\r\n é]{0,300}",
+            last_name in ".*|[ -~]{0,300}|[\",\r\n é]{0,300}",
+            days in -719_528_i64..=2_932_896,
+        ) {
+            let [agency, document, number] = numbers;
+            let birthdate = Day::from_unix_seconds(days * 86_400).expect("years 0 to 9999");
+            check_row(&Bet { agency, first_name: &first_name, last_name: &last_name, document, birthdate, number });
+        }
+    }
 }

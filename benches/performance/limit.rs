@@ -1,0 +1,93 @@
+//! The limit: a program that moves bytes from connections into a file and does nothing else.
+//!
+//! It works in the central's turns: what each connection has ready, up to the central's default share, goes into the
+//! file with one write, which is followed by one sync if the central would sync. No byte is looked at, and no reply sent.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+
+use crate::Failure;
+use crate::stage::{Killed, Sync, perform};
+use crate::stream;
+
+pub const ROLE: &str = "limit";
+
+/// The default of `MAX_TURN_BYTES`.
+const SHARE_BYTES: usize = 1 << 16;
+
+/// Seconds that it takes to move what `bets` of `connections` are on the wire into a file.
+pub fn seconds(connections: usize, bets: u64, sync: Sync) -> Result<f64, Failure> {
+    let folder = tempfile::tempdir()?;
+    let mut receiver = Command::new(std::env::current_exe()?);
+    receiver.arg(ROLE).arg(connections.to_string()).arg(sync.name()).arg(folder.path().join("bytes"));
+    let mut receiver = Killed(receiver.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
+    let mut port = String::new();
+    let output = receiver.0.stdout.as_mut().ok_or("no standard output")?;
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut port)?;
+    let order = [stream::BYTES, port.trim(), &connections.to_string(), &bets.to_string()].map(str::to_owned);
+    let numbers = perform(stream::ROLE, &order)?;
+    Ok(*numbers.first().ok_or("no number")?)
+}
+
+/// The order: how many connections, `always` or `never`, the file.
+pub fn play(order: &[&str]) -> Result<(), Failure> {
+    let &[connections, sync, path] = order else { return Err("limit CONNECTIONS always|never FILE".into()) };
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    println!("{}", listener.local_addr()?.port());
+    let mut sockets = Vec::new();
+    for _ in 0..connections.parse()? {
+        let (socket, _) = listener.accept()?;
+        socket.set_nonblocking(true)?;
+        sockets.push(Some(TcpStream::from_std(socket)));
+    }
+    drop(TcpListener::from_std(listener));
+    let file = OpenOptions::new().append(true).create(true).open(Path::new(path))?;
+    Ok(move_bytes(sockets, file, sync == Sync::Always.name())?)
+}
+
+fn move_bytes(mut sockets: Vec<Option<TcpStream>>, mut file: File, is_synced: bool) -> std::io::Result<()> {
+    let mut poll = Poll::new()?;
+    for (token, socket) in sockets.iter_mut().flatten().enumerate() {
+        poll.registry().register(socket, Token(token), Interest::READABLE)?;
+    }
+    let mut events = Events::with_capacity(1024);
+    let (mut ready, mut turn, mut ended) = (vec![false; sockets.len()], Vec::new(), Vec::new());
+    let mut open = sockets.len();
+    while open > 0 {
+        let timeout = ready.contains(&true).then_some(std::time::Duration::ZERO);
+        poll.poll(&mut events, timeout)?;
+        events.iter().for_each(|event| ready[event.token().0] = true);
+        for (socket, is_ready) in sockets.iter_mut().zip(&mut ready).filter(|(_, is_ready)| **is_ready) {
+            let start = turn.len();
+            turn.resize(start + SHARE_BYTES, 0);
+            let Some(stream) = socket else { continue };
+            let read = stream.read(&mut turn[start..]);
+            turn.truncate(start + *read.as_ref().unwrap_or(&0));
+            match read {
+                Ok(0) => {
+                    // It is closed only once what it sent is in the file.
+                    ended.extend(socket.take());
+                    *is_ready = false;
+                    open -= 1;
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => *is_ready = false,
+                Err(error) => return Err(error),
+            }
+        }
+        if !turn.is_empty() {
+            file.write_all(&turn)?;
+            if is_synced {
+                file.sync_data()?;
+            }
+            turn.clear();
+        }
+        ended.clear();
+    }
+    Ok(())
+}
