@@ -121,3 +121,51 @@ fn every_file_that_a_document_links_to_exists() {
         }
     }
 }
+
+/// What each `#[error("...")]` of the two programs says. `make run` and `make data` speak for themselves.
+fn error_texts() -> BTreeSet<String> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut texts = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() && !entry.ends_with("contest") && !entry.ends_with("data") {
+                folders.push(entry);
+            } else if entry.is_file() && !entry.ends_with("run.rs") {
+                let source = fs::read_to_string(entry).expect("text");
+                let literals = source.split("#[error(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+                texts.extend(literals.filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+            }
+        }
+    }
+    texts
+}
+
+/// What errors.md says that errors say.
+fn explained() -> BTreeSet<String> {
+    let page = read("errors.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let words = rows.flat_map(|line| line.split(" | ").next().unwrap_or_default().split('`').skip(1).step_by(2));
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_error_that_the_page_explains_is_one_that_the_code_gives() {
+    let texts = error_texts();
+    for words in explained() {
+        assert!(texts.iter().any(|text| text.contains(&words)), "errors.md explains `{words}`, which no error says");
+    }
+}
+
+#[test]
+fn every_error_that_the_code_gives_is_explained_on_the_page() {
+    // Not errors of a program: the first is asked for, the others are always said as part of another.
+    const ELSEWHERE: [&str; 4] =
+        ["interrupted by", "the batch is full", "not a day as", "bet {position} of the batch: {fault}"];
+    let explained = explained();
+    let has_words = |text: &str| text.split(['{', '}']).step_by(2).any(|fixed| fixed.trim().contains(' '));
+    for text in error_texts().iter().filter(|text| has_words(text)) {
+        let is_explained = explained.iter().any(|words| text.contains(words.as_str()));
+        let is_elsewhere = ELSEWHERE.iter().any(|words| text.contains(words));
+        assert!(is_explained || is_elsewhere, "errors.md does not explain `{text}`");
+    }
+}
