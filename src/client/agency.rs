@@ -12,7 +12,7 @@ use super::interrupt::Interrupt;
 use super::pauses::Pauses;
 use super::progress::Progress;
 use super::source::{self, BetSource};
-use crate::config::client::ClientConfig;
+use crate::config::client::{BetsFrom, ClientConfig};
 use crate::event;
 
 /// Sends the bets that `config` names and, if they are all of the agency, waits for its winners.
@@ -28,7 +28,19 @@ pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<Outcome, Clie
         handshake: config.handshake,
         credential: config.credential.clone(),
     };
-    let mut conversation = Conversation::new(manner, source);
+    let outcome = converse_until_done(Conversation::new(manner, source), config, interrupt);
+    if let BetsFrom::File(path) = &config.bets {
+        event!(Info, "close_file", success, "client_id": config.id, "file": path.display());
+    }
+    outcome
+}
+
+/// Takes as many connections as it needs; what it read the bets from is closed when it returns.
+fn converse_until_done<S: BetSource>(
+    mut conversation: Conversation<S>,
+    config: &ClientConfig,
+    interrupt: &Interrupt,
+) -> Result<Outcome, ClientError> {
     let mut pauses = Pauses::new(config.retry_timeout);
     let mut progress = Progress::new(config);
     loop {
