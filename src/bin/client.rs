@@ -44,8 +44,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), ExitError> {
-    let config = configure()?;
     let interrupt = Interrupt::on_signals().map_err(ExitError::Signals)?;
+    let config = configure()?;
     match config.mode {
         Mode::Echo => echo::run(&config, &interrupt)?,
         Mode::Lottery => match agency::run(&config, &interrupt)? {
