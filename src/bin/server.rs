@@ -49,14 +49,14 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<reactor::Stop, ServerError> {
+    let signals = reactor::listen_for_signals().map_err(ServerError::SetUp)?;
     let config = configure()?;
     outlive_file_size_limit().map_err(ServerError::SetUp)?;
     let (central, turn_bytes) = recover(&config)?;
     let listen_failed = |error| ServerError::Listen { port: config.port, error };
     let listener = reactor::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
-    let reactor = Reactor::new(listener, central, turn_bytes, read_level_again).map_err(ServerError::SetUp)?;
-    // Who reads this may send signals, so it comes after they are listened for.
+    let reactor = Reactor::new(listener, signals, central, turn_bytes, read_level_again).map_err(ServerError::SetUp)?;
     event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
     let stop = reactor.run()?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());

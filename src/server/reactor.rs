@@ -123,6 +123,14 @@ pub fn listen(port: u16, backlog: i32) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// Takes the signals that the loop obeys. From here on none of them kills the program: they wait for the first turn.
+///
+/// # Errors
+/// The system's.
+pub fn listen_for_signals() -> io::Result<Signals> {
+    Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+}
+
 impl<M: Medium> Reactor<M> {
     /// A loop that carries between `listener`, which does not block, and `central`; a connection's share of a turn is
     /// `turn_bytes`. SIGHUP calls `on_hangup`, SIGUSR1 logs the state.
@@ -131,13 +139,13 @@ impl<M: Medium> Reactor<M> {
     /// The system's.
     pub fn new(
         listener: std::net::TcpListener,
+        mut signals: Signals,
         central: Central<M>,
         turn_bytes: usize,
         on_hangup: fn(),
     ) -> io::Result<Reactor<M>> {
         let poll = Poll::new()?;
         let mut listener = TcpListener::from_std(listener);
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let last_state = (central.lottery().total_stored(), Instant::now());
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
