@@ -58,7 +58,7 @@ fn an_echo_client_opens_a_connection_for_each_message() {
     let mut client = programs().client(&std::env::temp_dir(), 7, port);
     let client = start(client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "2").env("CLI_LOOP_PERIOD", "1ms"));
     for message in 1..=2 {
-        let mut connection = Wire::over(listener.accept().expect("it connects").0);
+        let mut connection = Wire::accept(&listener);
         connection.expect(format!("[CLIENT 7] Message N°{message}\n").as_bytes());
         connection.send(b"a ver").send(b" si vuelve\r\n").expect_closed();
     }
@@ -73,7 +73,7 @@ fn an_echo_client_asks_again_when_the_line_does_not_come_back() {
     let mut client = programs().client(&std::env::temp_dir(), 7, port);
     let client = start(client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1"));
     for answer in ["", "half a li", "a line\n"] {
-        let mut connection = Wire::over(listener.accept().expect("it connects").0);
+        let mut connection = Wire::accept(&listener);
         connection.expect("[CLIENT 7] Message N°1\n".as_bytes()).send(answer.as_bytes());
     }
     let ended = client.wait().expect("it ended");

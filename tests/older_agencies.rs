@@ -138,8 +138,7 @@ fn older_central() -> (Wire, loteria::contest::Process, tempfile::TempDir) {
     let mut agency = programs().client(folder.path(), 3, listener.local_addr().expect("an address").port());
     agency.env("CLI_HANDSHAKE", "false").env("CLI_BATCH_MAXAMOUNT", "1").env("CLI_BATCH_WINDOW", "64");
     let agency = start(&mut agency);
-    let (stream, _) = listener.accept().expect("it connects");
-    (Wire::over(stream), agency, folder)
+    (Wire::accept(&listener), agency, folder)
 }
 
 fn the_row() -> Vec<u8> {

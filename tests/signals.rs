@@ -151,23 +151,19 @@ fn signals_by_the_dozen_end_a_server_once() {
 }
 
 /// A peer by hand for an agency that has `bets` bets, and the agency.
-fn agency_of(bets: u32, listener: &Socket, folder: &Path) -> Process {
+fn agency_of(bets: u32, listener: &TcpListener, folder: &Path) -> Process {
     fs::write(folder.join("agency.csv"), many_rows(bets)).expect("written");
-    let port = listener.local_addr().expect("an address").as_socket().expect("an address of IP").port();
+    let port = listener.local_addr().expect("an address").port();
     start(programs().client(folder, 1, port).env("CLI_BATCH_WINDOW", "1024"))
 }
 
-fn listener() -> Socket {
+fn listener() -> TcpListener {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     // What is accepted takes little before it is read.
     socket.set_recv_buffer_size(4096).expect("set");
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bound");
     socket.listen(1).expect("it listens");
-    socket
-}
-
-fn accept(listener: &Socket) -> Wire {
-    Wire::over(TcpStream::from(listener.accept().expect("it connects").0))
+    socket.into()
 }
 
 #[test]
@@ -175,7 +171,7 @@ fn an_agency_ends_while_it_sends_to_a_central_that_does_not_read() {
     for signal in BOTH {
         let (folder, listener) = (tempfile::tempdir().expect("a folder"), listener());
         let agency = agency_of(250_000, &listener, folder.path());
-        let mut central = accept(&listener);
+        let mut central = Wire::accept(&listener);
         central.expect(&hello(1)).send(&welcome(0, OPEN)).expect(&[0, 1]);
         wait_until_asleep(&agency);
         stop_agency(agency, signal, 1);
@@ -187,7 +183,7 @@ fn an_agency_ends_while_it_waits_for_a_reply_that_does_not_come() {
     for signal in BOTH {
         let (folder, listener) = (tempfile::tempdir().expect("a folder"), listener());
         let agency = agency_of(1, &listener, folder.path());
-        let mut central = accept(&listener);
+        let mut central = Wire::accept(&listener);
         central.expect(&hello(1));
         wait_until_asleep(&agency);
         stop_agency(agency, signal, 1);
@@ -227,7 +223,7 @@ fn an_echo_client_ends_while_it_waits_for_its_line() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let port = listener.local_addr().expect("an address").port();
         let client = start(programs().client(&std::env::temp_dir(), 1, port).env("CLI_MODE", "echo"));
-        let mut server = Wire::over(listener.accept().expect("it connects").0);
+        let mut server = Wire::accept(&listener);
         server.expect("[CLIENT 1] Message N°1\n".as_bytes());
         let ended = end_by(signal, client);
         assert_eq!(ended.lines_with("action: close_connection | result: success").len(), 1, "{:#?}", ended.lines);
@@ -249,7 +245,7 @@ fn an_agency_ends_while_it_waits_for_a_central_that_is_not_there() {
 fn an_agency_ends_while_it_connects_to_a_central_that_does_not_accept() {
     for signal in BOTH {
         let (folder, listener) = (tempfile::tempdir().expect("a folder"), listener());
-        let address = listener.local_addr().expect("an address").as_socket().expect("an address of IP");
+        let address = listener.local_addr().expect("an address");
         // The queue of connections to be accepted is full once a connection is no longer made.
         let mut queue = Vec::new();
         while let Ok(queued) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
