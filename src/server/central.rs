@@ -65,8 +65,8 @@ pub struct Standing {
 enum Answer {
     /// A batch was staged: it is stored, or it is not.
     Batch { bets: u32, only: Option<(u32, u32)> },
-    /// AllBetsSent was staged. Nothing is said, unless it could not be stored.
-    Closing { agency: u32 },
+    /// AllBetsSent was staged, by this session or by one before it. Nothing is said, unless it could not be stored.
+    Closing { agency: u32, is_first: bool },
     /// Where the agency stands once what it said before its Hello is committed. What it says behind it in the same turn
     /// does not count: it may not have read the Welcome yet.
     Welcome { agency: u32, stored_at_most: u64, is_open: bool },
@@ -476,8 +476,9 @@ impl<M: Medium> Central<M> {
         if let Some(code) = refused {
             return self.refuse_request(id, code);
         }
-        if self.lottery.stage_closing(agency) {
-            self.answer(id, Answer::Closing { agency });
+        let is_first = self.lottery.stage_closing(agency);
+        if !self.lottery.is_closed(agency) {
+            self.answer(id, Answer::Closing { agency, is_first });
         }
     }
 
@@ -630,10 +631,12 @@ impl<M: Medium> Central<M> {
                     self.release_not_stored(id);
                 }
             },
-            Answer::Closing { agency } if lottery.is_closed(agency) => {
-                event!(Info, "cierre_agencia", success, "agencia": agency, "cantidad": lottery.stored(agency));
+            Answer::Closing { agency, is_first } if lottery.is_closed(agency) => {
+                if is_first {
+                    event!(Info, "cierre_agencia", success, "agencia": agency, "cantidad": lottery.stored(agency));
+                }
             }
-            Answer::Closing { agency } => {
+            Answer::Closing { agency, .. } => {
                 let error = closings_fault.or(bets_fault).unwrap_or("not stored");
                 event!(Error, "cierre_agencia", fail, "agencia": agency, "error": error);
                 self.release_not_stored(id);
