@@ -19,6 +19,15 @@ test: ## every test but those that need Docker
 	$(CARGO) test
 .PHONY: test
 
+simulate: ## a contest in a world of crashes for each of SEEDS=100000 seeds; SEED=7 tells one of them step by step
+	$(if $(SEED),SIMULATION_SEED=$(SEED)) SIMULATION_SEEDS=$(or $(SEEDS),100000) \
+		$(CARGO) test --release --test simulation whatever_crashes -- --nocapture
+.PHONY: simulate
+
+simulate-faults: ## whether the simulator sees: switches mistakes on, one after the other, until a seed finds each
+	$(CARGO) test --features planted-faults --test simulation planted_fault -- --nocapture
+.PHONY: simulate-faults
+
 build: ## the release build: target/release/server and target/release/client
 	$(CARGO) build --release
 .PHONY: build

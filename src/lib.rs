@@ -23,6 +23,7 @@
 //! | [`lottery`] | the rules, without any I/O |
 //! | [`protocol`] | the wire, without any I/O |
 //! | [`bet`] | the domain |
+//! | `planted` | mistakes on purpose, for the simulator to find (feature `planted-faults`) |
 //!
 //! `protocol.md` says what is on the wire; README says how to run it all.
 
@@ -33,6 +34,10 @@ pub mod config;
 pub mod contest;
 pub mod logging;
 pub mod lottery;
+#[cfg(not(feature = "planted-faults"))]
+mod planted;
+#[cfg(feature = "planted-faults")]
+pub mod planted;
 pub mod protocol;
 pub mod server;
 pub mod storage;

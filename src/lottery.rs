@@ -6,6 +6,7 @@
 //! that grows with the number of bets.
 
 use crate::bet::Bet;
+use crate::planted::{Fault, planted};
 use crate::protocol::{AgencyState, ErrorCode};
 
 /// Every agency of one lottery, and where it stands.
@@ -130,7 +131,9 @@ impl Lottery {
                 agency.closing = Closing::Open;
             }
             agency.staged_bets = 0;
-            agency.winners.truncate(agency.stored_winners);
+            if !planted(Fault::LostBetsWin) {
+                agency.winners.truncate(agency.stored_winners);
+            }
         });
     }
 

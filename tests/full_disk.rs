@@ -6,10 +6,15 @@ use std::fs;
 
 use fixture::Central;
 use loteria::contest::{Process, field};
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 /// Bets of a few batches.
 const BETS: usize = 1000;
+
+const HELLO: [u8; 10] = [0, 8, 0, 1, 0, 0, 0, 1, 0, 0];
+const WELCOME_EMPTY: [u8; 11] = [0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const ALL_BETS_SENT: [u8; 2] = [0, 5];
+const NOT_STORED: [u8; 4] = [0, 3, 0, 9];
 
 fn rows() -> String {
     (1..=BETS).map(|document| format!("Ana,Paz,{document},1999-03-17,7574\r\n")).collect()
@@ -65,4 +70,18 @@ fn a_closing_for_which_there_is_no_room_draws_nothing_and_is_said_again() {
     limit_files(&central.process, None);
     assert!(agency.wait().expect("it ended").status.success());
     assert_eq!(central.stop().lines_with("action: sorteo | result: success").len(), 1);
+}
+
+#[test]
+fn a_closing_that_another_connection_had_said_before_is_answered_too() {
+    let central = Central::start(1);
+    limit_files(&central.process, Some(0));
+    let (mut older, mut newer) = (central.connect(), central.connect());
+    older.send(&HELLO).expect(&WELCOME_EMPTY);
+    // Both are heard in one turn of the loop, and both closings fail with it.
+    central.process.signal(Signal::STOP);
+    older.send(&ALL_BETS_SENT);
+    newer.send(&HELLO).send(&ALL_BETS_SENT);
+    central.process.signal(Signal::CONT);
+    newer.expect(&WELCOME_EMPTY).expect(&NOT_STORED).expect_closed();
 }

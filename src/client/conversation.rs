@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use super::source::{BetSource, SourceError};
 use crate::event;
+use crate::planted::{Fault, planted};
 use crate::protocol::{self, AgencyState, Batch, Credential, ErrorCode, Malformed, Message, Scanner};
 
 /// How an agency speaks.
@@ -142,7 +143,9 @@ impl<S: BetSource> Conversation<S> {
         self.stage = first_stage(&self.manner);
         self.scanner = Scanner::new(REPLY_LIMITS);
         self.input.clear();
-        self.in_flight.clear();
+        if !planted(Fault::StaleInFlight) {
+            self.in_flight.clear();
+        }
         self.acks_owed = 0;
     }
 
@@ -273,7 +276,7 @@ impl<S: BetSource> Conversation<S> {
     fn welcomed(&mut self, stored: u64, state: AgencyState) -> Result<(), Failure> {
         let agency = self.manner.agency;
         event!(Debug, "hello", success, "client_id": agency, "almacenadas": stored, "estado": format_args!("{state:?}"));
-        self.source.resume_after(stored)?;
+        self.source.resume_after(stored.saturating_sub(planted(Fault::ResumeOffByOne).into()))?;
         self.stored = stored;
         self.stage = Stage::Sending;
         if state != AgencyState::Open && self.source.peek()?.is_some() {

@@ -19,6 +19,7 @@ use super::session::{Phase, Session};
 use crate::bet::Day;
 use crate::event;
 use crate::lottery::Lottery;
+use crate::planted::{Fault, planted};
 use crate::protocol::{self, AgencyState, BetFault, Bets, ErrorCode, Malformed, Message, MessageType};
 use crate::storage::{CommitError, Medium, Store};
 
@@ -64,8 +65,8 @@ pub struct Standing {
 enum Answer {
     /// A batch was staged: it is stored, or it is not.
     Batch { bets: u32, only: Option<(u32, u32)> },
-    /// AllBetsSent was staged. Nothing is said, unless it could not be stored.
-    Closing { agency: u32 },
+    /// AllBetsSent was staged, by this session or by one before it. Nothing is said, unless it could not be stored.
+    Closing { agency: u32, is_first: bool },
     /// Where the agency stands once what it said before its Hello is committed. What it says behind it in the same turn
     /// does not count: it may not have read the Welcome yet.
     Welcome { agency: u32, stored_at_most: u64, is_open: bool },
@@ -240,6 +241,9 @@ impl<M: Medium> Central<M> {
         for (agency, bets) in self.lottery.staged_closings() {
             self.store.stage_closing(agency, bets);
         }
+        if planted(Fault::DrawBeforeClosing) {
+            return Ok(());
+        }
         self.store.commit_closings()
     }
 
@@ -385,7 +389,11 @@ impl<M: Medium> Central<M> {
         self.claim(id, agency);
         let session = &mut self.sessions[id.0];
         (session.greeted, session.refused) = (true, None);
-        let stored_at_most = self.lottery.stored_once_committed(agency);
+        let stored_at_most = if planted(Fault::WelcomeBeforeCommit) {
+            self.lottery.stored(agency)
+        } else {
+            self.lottery.stored_once_committed(agency)
+        };
         let is_open = self.lottery.may_register(agency).is_ok();
         self.answer(id, Answer::Welcome { agency, stored_at_most, is_open });
     }
@@ -437,7 +445,7 @@ impl<M: Medium> Central<M> {
         }
         let (counts, rows) = (self.lottery.mark(agency), self.store.staged_bytes());
         let staged = self.stage_bets(agency, bets, today);
-        if staged.is_err() {
+        if staged.is_err() && !planted(Fault::PartialBatchKept) {
             self.lottery.revert(agency, counts);
             self.store.revert(rows);
         }
@@ -468,8 +476,9 @@ impl<M: Medium> Central<M> {
         if let Some(code) = refused {
             return self.refuse_request(id, code);
         }
-        if self.lottery.stage_closing(agency) {
-            self.answer(id, Answer::Closing { agency });
+        let is_first = self.lottery.stage_closing(agency);
+        if !self.lottery.is_closed(agency) {
+            self.answer(id, Answer::Closing { agency, is_first });
         }
     }
 
@@ -487,7 +496,7 @@ impl<M: Medium> Central<M> {
     /// says Hello again, nothing more of it is stored.
     fn refuse_request(&mut self, id: SessionId, code: ErrorCode) {
         let session = &mut self.sessions[id.0];
-        if session.greeted {
+        if session.greeted && !planted(Fault::AcceptedBehindRefused) {
             session.refused = Some(code);
         }
         self.refuse(id, code);
@@ -538,7 +547,8 @@ impl<M: Medium> Central<M> {
     /// Whether a newer connection than `id` speaks for `agency`, or did. What `id` says may have been on its way for long:
     /// its client may have gone on over the newer one since, so none of it may count.
     fn is_superseded(&self, id: SessionId, agency: u32) -> bool {
-        self.sessions[id.0].age < self.speakers[agency as usize - 1].newest
+        let is_late = self.sessions[id.0].age < self.speakers[agency as usize - 1].newest;
+        is_late && !planted(Fault::LateConnectionTakesOver) && !planted(Fault::NoFencing)
     }
 
     /// Makes `id` the session that speaks for `agency`. An older one is told, and nothing that it says later counts.
@@ -546,7 +556,7 @@ impl<M: Medium> Central<M> {
         let newest = self.sessions[id.0].age;
         let older = std::mem::replace(&mut self.speakers[agency as usize - 1], Speaker { session: Some(id), newest });
         self.sessions[id.0].agency = Some(agency);
-        if let Some(older) = older.session.filter(|&older| older != id) {
+        if let Some(older) = older.session.filter(|&older| older != id && !planted(Fault::NoFencing)) {
             let session = &mut self.sessions[older.0];
             event!(Warn, "take_over", success, "agencia": agency, "ip": session.peer);
             session.agency = None;
@@ -621,10 +631,12 @@ impl<M: Medium> Central<M> {
                     self.release_not_stored(id);
                 }
             },
-            Answer::Closing { agency } if lottery.is_closed(agency) => {
-                event!(Info, "cierre_agencia", success, "agencia": agency, "cantidad": lottery.stored(agency));
+            Answer::Closing { agency, is_first } if lottery.is_closed(agency) => {
+                if is_first {
+                    event!(Info, "cierre_agencia", success, "agencia": agency, "cantidad": lottery.stored(agency));
+                }
             }
-            Answer::Closing { agency } => {
+            Answer::Closing { agency, .. } => {
                 let error = closings_fault.or(bets_fault).unwrap_or("not stored");
                 event!(Error, "cierre_agencia", fail, "agencia": agency, "error": error);
                 self.release_not_stored(id);
@@ -660,7 +672,9 @@ impl<M: Medium> Central<M> {
     fn draw(&mut self) {
         event!(Info, "sorteo", success);
         let Central { lottery, sessions, touched, .. } = self;
-        for (key, session) in sessions.iter_mut().filter(|(_, session)| session.parked) {
+        for (key, session) in
+            sessions.iter_mut().filter(|(_, session)| session.parked && !planted(Fault::ParkedForgotten))
+        {
             let Some(agency) = session.agency else { continue };
             session.parked = false;
             release_winners(lottery, session, agency);
@@ -688,6 +702,7 @@ fn is_for_agencies_only(input: &[u8]) -> bool {
 }
 
 fn release_winners(lottery: &Lottery, session: &mut Session, agency: u32) {
+    let agency = if planted(Fault::WinnersBroadcast) { 1 } else { agency };
     // Asked for only after the draw.
     let winners = lottery.winners(agency).unwrap_or_default();
     event!(Info, "informar_ganadores", success, "agencia": agency, "cantidad": winners.len());

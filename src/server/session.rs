@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::limits::Limits;
+use crate::planted::{Fault, planted};
 use crate::protocol::{ErrorCode, FIRST_BYTE, Scanner};
 
 /// What a connection has turned out to be.
@@ -133,7 +134,7 @@ impl Session {
     /// understood.
     pub fn abandon_output(&mut self) {
         self.drop_output();
-        self.void = true;
+        self.void = !planted(Fault::ReplyBehindCutReply);
     }
 
     /// Forgets the output. What a burst allocated for it goes with it.

@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, Read, Seek, Write};
 
 use thiserror::Error;
 
+use crate::planted::{Fault, planted};
+
 /// What a journal needs of its file. Writes go to the end, wherever reading stands.
 pub trait Medium: Read + Write + Seek {
     /// Cuts the file to its first `bytes` bytes.
@@ -114,7 +116,9 @@ impl<M: Medium> Journal<M> {
         self.staged.clear();
         self.staged.shrink_to(KEPT_CAPACITY);
         if let Err(error) = written {
-            self.cut_back().map_err(CommitError::Unknown)?;
+            if !planted(Fault::NoCutBack) {
+                self.cut_back().map_err(CommitError::Unknown)?;
+            }
             return Err(CommitError::NotStored(error));
         }
         if let Err(error) = self.sync() {
@@ -128,8 +132,10 @@ impl<M: Medium> Journal<M> {
     /// Takes what could not be synced out of the file, if it can. The system shows it still, though the disk may not hold it, and
     /// would say of the next sync that all is well: the next run would count these rows as stored.
     fn give_up(&mut self) {
-        // The program ends in any case.
-        let _ = self.medium.set_len(self.committed);
+        if !planted(Fault::UnsyncedLeft) {
+            // The program ends in any case.
+            let _ = self.medium.set_len(self.committed);
+        }
     }
 
     /// Takes a part of a write out of the file again, for good: were it still there after a crash, an agency that was
@@ -141,8 +147,8 @@ impl<M: Medium> Journal<M> {
 
     fn sync(&mut self) -> io::Result<()> {
         match self.sync {
-            Sync::Always => self.medium.sync(),
-            Sync::Never => Ok(()),
+            Sync::Always if !planted(Fault::ReplyBeforeSync) => self.medium.sync(),
+            Sync::Always | Sync::Never => Ok(()),
         }
     }
 }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::journal::{Journal, Medium, Sync};
 use super::rows::{self, MAX_ROW_BYTES, RowError, RowFault};
 use crate::lottery::Lottery;
+use crate::planted::{Fault, planted};
 
 /// What recovery found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,7 +125,9 @@ fn recover_closings(closings: impl Read, lottery: &mut Lottery) -> Result<(), Da
         if stored != closed_with {
             return Err(Damage::BetsMissing { line, agency, closed_with, stored });
         }
-        lottery.stage_closing(agency);
+        if !planted(Fault::ClosedForgotten) {
+            lottery.stage_closing(agency);
+        }
     }
     lottery.commit_closings();
     Ok(())
@@ -195,10 +198,10 @@ fn begins_a_row(tail: &[u8]) -> bool {
 /// Leaves the rows, and makes them durable: a process that died between a write and its sync leaves rows that this one
 /// reads and counts as stored, and a power loss would still take them.
 fn cut_off(medium: &mut impl Medium, end: End, sync: Sync) -> io::Result<()> {
-    if end.tail > 0 {
+    if end.tail > 0 && !planted(Fault::TornRowLeft) {
         medium.set_len(end.rows)?;
     }
-    if sync == Sync::Always {
+    if sync == Sync::Always && !planted(Fault::RecoveredUnsynced) {
         medium.sync()?;
     }
     medium.seek(SeekFrom::End(0))?;

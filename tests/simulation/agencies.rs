@@ -1,0 +1,138 @@
+//! Agencies: what they have to send, and the client processes that send it. The conversation is the real one.
+
+use std::rc::Rc;
+
+use loteria::bet::{Bet, Day, MAX_NAME_BYTES, WINNER_NUMBER};
+use loteria::client::conversation::{Conversation, Failure, Manner};
+use loteria::client::source::{BetSource, SourceError};
+use loteria::protocol::Credential;
+use loteria::storage::store_bets;
+
+use crate::random::Random;
+
+/// One agency of a contest: what is true of it, whoever speaks for it.
+#[derive(Debug)]
+pub struct Agency {
+    pub number: u32,
+    pub bets: Rc<[Bet<'static>]>,
+    /// Its bets as rows of the file.
+    pub rows: Vec<Vec<u8>>,
+    pub winners: Vec<u32>,
+    /// The most bets that any client of it has heard to be stored.
+    pub acknowledged: u64,
+    /// Whether a client of it has been told its winners.
+    pub is_told: bool,
+    /// The number of its newest connection.
+    pub newest_link: Option<usize>,
+    /// The newest connection of it that has spoken to the central.
+    pub newest_heard: Option<usize>,
+}
+
+const NAMES: [&str; 5] = ["Ana", "Ñata", "O'Higgins, \"el\"", "Paz", "\""];
+/// The name that takes most room in the file: 255 quotes, each of which is doubled there.
+const LONGEST_NAME: &str = match std::str::from_utf8(&[b'"'; MAX_NAME_BYTES]) {
+    Ok(name) => name,
+    Err(_) => unreachable!(),
+};
+const BIRTHDATE: Day = Day::OLDEST_BIRTHDATE;
+
+impl Agency {
+    pub fn new(number: u32, bets: usize, random: &mut Random) -> Agency {
+        let bet = |position: usize| Bet {
+            agency: number,
+            first_name: random.pick(&NAMES),
+            last_name: if random.one_in(20) { LONGEST_NAME } else { random.pick(&NAMES) },
+            document: number * 1000 + position as u32,
+            birthdate: BIRTHDATE,
+            number: if random.one_in(3) { WINNER_NUMBER } else { random.below(100) as u32 },
+        };
+        let bets: Rc<[Bet<'static>]> = (0..bets).map(bet).collect();
+        let winners = bets.iter().filter(|bet| bet.has_won()).map(|bet| bet.document).collect();
+        let rows = bets.iter().map(|bet| row(*bet)).collect();
+        Agency { number, bets, rows, winners, acknowledged: 0, is_told: false, newest_link: None, newest_heard: None }
+    }
+}
+
+fn row(bet: Bet<'_>) -> Vec<u8> {
+    let mut row = Vec::new();
+    store_bets(&mut row, [bet]).expect("a Vec takes everything");
+    row
+}
+
+/// A file of bets, with a bad row in it perhaps.
+#[derive(Debug)]
+pub struct SimulatedSource {
+    bets: Rc<[Bet<'static>]>,
+    next: usize,
+    /// The position of a bet that is not valid.
+    bad: Option<usize>,
+}
+
+impl BetSource for SimulatedSource {
+    fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
+        let held = self.bets.len() as u64;
+        if stored > held {
+            return Err(SourceError::StoredMore { path: "simulated".into(), stored, held });
+        }
+        self.next = stored as usize;
+        Ok(())
+    }
+
+    fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
+        let bet = self.bets.get(self.next).copied();
+        Ok(bet.map(|bet| if self.bad == Some(self.next) { Bet { document: 0, ..bet } } else { bet }))
+    }
+
+    fn take(&mut self) {
+        self.next += 1;
+    }
+
+    fn is_whole_agency(&self) -> bool {
+        true
+    }
+}
+
+/// A running client.
+#[derive(Debug)]
+pub struct Process {
+    pub name: usize,
+    pub agency: u32,
+    pub conversation: Conversation<SimulatedSource>,
+    /// Its connection, by number.
+    pub link: Option<usize>,
+    pub is_legacy: bool,
+    pub has_bad_row: bool,
+}
+
+/// How a client is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start {
+    pub is_legacy: bool,
+    pub has_bad_row: bool,
+}
+
+impl Process {
+    pub fn new(name: usize, agency: &Agency, start: Start, random: &mut Random) -> Process {
+        let Start { is_legacy, has_bad_row } = start;
+        let bad = (has_bad_row && !agency.bets.is_empty()).then(|| random.below(agency.bets.len()));
+        let manner = Manner {
+            agency: agency.number,
+            batch_max_amount: random.between(1, 4) as u32,
+            batch_window: random.pick(&[1, 1, 2, 3, 8]),
+            handshake: !is_legacy,
+            credential: Credential::default(),
+        };
+        let source = SimulatedSource { bets: Rc::clone(&agency.bets), next: 0, bad };
+        let conversation = Conversation::new(manner, source);
+        Process { name, agency: agency.number, conversation, link: None, is_legacy, has_bad_row }
+    }
+}
+
+/// What a client heard that ended its connection or itself.
+#[derive(Debug)]
+pub enum Breakdown {
+    /// The connection is over.
+    Lost,
+    /// The conversation can't go on.
+    Failed(Failure),
+}

@@ -1,0 +1,120 @@
+//! What must be true after every step, whatever has happened.
+
+use loteria::server::Limits;
+use loteria::storage::Sync;
+
+use crate::agencies::Agency;
+use crate::disk::{Disk, Name};
+use crate::network::Place;
+use crate::server::{Links, Server};
+
+/// What a file says of each agency.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How many bets of it there are, from agency 1.
+    pub stored: Vec<u64>,
+    /// Whether it has closed, from agency 1.
+    pub closed: Vec<bool>,
+}
+
+/// Reads the files again only if they have changed.
+#[derive(Debug, Default)]
+pub struct Invariants {
+    version: Option<u64>,
+    /// What would be left after the worst crash that can happen now.
+    pub surviving: Standing,
+}
+
+impl Invariants {
+    /// No bet twice, an agency's order kept, and nothing that was acknowledged would be missing after a crash.
+    pub fn check_files(&mut self, disk: &Disk, agencies: &[Agency], sync: Sync, is_up: bool) -> Result<(), String> {
+        if self.version == Some(disk.version) {
+            return check_acknowledged(agencies, &self.surviving);
+        }
+        self.version = Some(disk.version);
+        let (bets, closings) = (disk.file(Name::Bets), disk.file(Name::Closings));
+        let shown = standing(&bets.cache, &closings.cache, agencies)?;
+        if is_up && [&bets.cache, &closings.cache].iter().any(|file| file.last().is_some_and(|&byte| byte != b'\n')) {
+            return Err("a running central leaves an unfinished row in a file".to_owned());
+        }
+        self.surviving = match sync {
+            Sync::Never => shown,
+            Sync::Always => standing(&bets.durable, &closings.durable, agencies)
+                .map_err(|fault| format!("were the power lost now: {fault}"))?,
+        };
+        check_acknowledged(agencies, &self.surviving)
+    }
+
+    /// An agency was told these winners: they are its own, and nobody can still send a bet or change the draw.
+    pub fn check_winners(&self, agency: &Agency, told: &[u32]) -> Result<(), String> {
+        if let Some(open) = self.surviving.closed.iter().position(|&is_closed| !is_closed) {
+            let (number, open) = (agency.number, open + 1);
+            return Err(format!(
+                "agency {number} is told winners, and agency {open} might still be open after a crash"
+            ));
+        }
+        if told != agency.winners {
+            return Err(format!("agency {} is told {told:?} instead of {:?}", agency.number, agency.winners));
+        }
+        Ok(())
+    }
+}
+
+fn check_acknowledged(agencies: &[Agency], surviving: &Standing) -> Result<(), String> {
+    for (agency, &stored) in agencies.iter().zip(&surviving.stored) {
+        if stored < agency.acknowledged {
+            let (number, acknowledged) = (agency.number, agency.acknowledged);
+            return Err(format!("{acknowledged} bets of agency {number} are acknowledged, and {stored} would survive"));
+        }
+    }
+    Ok(())
+}
+
+/// Reads both files up to their last line breaks. Each agency's rows must be the first of its own, in order.
+fn standing(bets: &[u8], closings: &[u8], agencies: &[Agency]) -> Result<Standing, String> {
+    let mut standing = Standing { stored: vec![0; agencies.len()], closed: vec![false; agencies.len()] };
+    for row in bets.split_inclusive(|&byte| byte == b'\n').filter(|row| row.ends_with(b"\n")) {
+        let shown = || String::from_utf8_lossy(row).into_owned();
+        let index = agency_of(row).ok_or_else(|| format!("the row {:?} is no bet", shown()))?;
+        let (Some(agency), Some(stored)) = (agencies.get(index), standing.stored.get_mut(index)) else {
+            return Err(format!("the row {:?} is of no agency", shown()));
+        };
+        if agency.rows.get(*stored as usize).map(Vec::as_slice) != Some(row) {
+            return Err(format!("the row {:?} is not bet {} of its agency", shown(), *stored + 1));
+        }
+        *stored += 1;
+    }
+    for row in closings.split_inclusive(|&byte| byte == b'\n').filter(|row| row.ends_with(b"\n")) {
+        let shown = String::from_utf8_lossy(row).into_owned();
+        let index = agency_of(row).filter(|&index| index < agencies.len()).ok_or("a closing of no agency")?;
+        let expected = format!("{},{}\r\n", index + 1, agencies[index].bets.len());
+        if shown != expected || std::mem::replace(&mut standing.closed[index], true) {
+            return Err(format!("the closing {shown:?} is not {expected:?}, or stands there twice"));
+        }
+    }
+    Ok(standing)
+}
+
+fn agency_of(row: &[u8]) -> Option<usize> {
+    let digits = row.iter().position(|&byte| byte == b',')?;
+    let number: usize = std::str::from_utf8(&row[..digits]).ok()?.parse().ok()?;
+    number.checked_sub(1)
+}
+
+/// The longest reply: winners of an agency of this world.
+const LONGEST_REPLY: usize = 256;
+
+/// No connection costs the central more than its limits say.
+pub fn check_buffers(server: &Server, links: &Links, limits: &Limits) -> Result<(), String> {
+    for (number, link) in links {
+        let (Place::Session(id) | Place::Lingering(id)) = link.place else { continue };
+        let (unsent, kept) = (server.central.unsent(id).len(), server.central.kept_input(id));
+        if unsent > limits.unsent_bytes + LONGEST_REPLY {
+            return Err(format!("connection {number} has {unsent} bytes of unread replies"));
+        }
+        if kept > limits.protocol.message_bytes + limits.turn_bytes {
+            return Err(format!("connection {number} has {kept} bytes of input kept"));
+        }
+    }
+    Ok(())
+}
