@@ -9,6 +9,7 @@ mod commits;
 pub mod credentials;
 mod deadlines;
 mod limits;
+mod pace;
 pub mod reactor;
 mod session;
 
