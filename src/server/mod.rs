@@ -8,6 +8,7 @@ pub mod central;
 mod commits;
 pub mod credentials;
 mod deadlines;
+pub mod descriptors;
 mod limits;
 mod pace;
 pub mod reactor;
