@@ -53,6 +53,14 @@ callgrind-check: ## counts them and fails if there are over 5 % more than benche
 	$(CARGO) bench --quiet --bench instructions -- --check
 .PHONY: callgrind-check
 
+bench-fairness: ## how long a small agency's batch takes while four others flood
+	@$(CARGO) bench --quiet --bench fairness
+.PHONY: bench-fairness
+
+bench-crowd: ## ten thousand agencies that wait for the draw: time, memory and processor time (AGENCIES=10000)
+	@AGENCIES=$(or $(AGENCIES),10000) $(CARGO) bench --quiet --bench crowd
+.PHONY: bench-crowd
+
 fmt: ## the code as rustfmt wants it
 	$(CARGO) fmt
 .PHONY: fmt

@@ -106,13 +106,18 @@ thread_local! {
 }
 
 impl Log for Program {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    /// What the library or the program itself says. Crates that log in words of their own are not heard, at TRACE either.
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let speaker = metadata.target().split("::").next();
+        speaker == Some(env!("CARGO_CRATE_NAME")) || speaker == Some(self.name)
     }
 
     /// `println!`, which writes the line, panics when standard output is gone. A server must not die because the reader
     /// of its log did: that line is lost, and the next one is tried again.
     fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
         let record = Record::builder().level(record.level()).target(self.name).args(*record.args()).build();
         IS_WRITING.set(true);
         let written = panic::catch_unwind(panic::AssertUnwindSafe(|| match AROUND_LINES.get() {

@@ -8,6 +8,7 @@ use loteria::config::server::{self as config, ServerConfig};
 use loteria::lottery::Lottery;
 use loteria::server::central::Central;
 use loteria::server::reactor::{self, Reactor, ReactorError};
+use loteria::server::{Limits, descriptors};
 use loteria::storage::{self, OpenError, RecoveryError, Store};
 use loteria::{event, logging};
 use signal_hook::consts::SIGXFSZ;
@@ -118,5 +119,7 @@ fn recover(config: &ServerConfig) -> Result<(Central<std::fs::File>, usize), Ser
     event!(Info, "recover", success, "bets": recovered.bets, "agencies_closed": recovered.agencies_closed,
         "truncated_bytes": recovered.truncated_bytes);
     let turn_bytes = config.limits.turn_bytes;
-    Ok((Central::new(config.limits.clone(), config.credentials.clone(), lottery, store), turn_bytes))
+    let connections = descriptors::allow_connections(config.limits.connections);
+    let limits = Limits { connections, ..config.limits.clone() };
+    Ok((Central::new(limits, config.credentials.clone(), lottery, store), turn_bytes))
 }

@@ -4,11 +4,13 @@
 
 pub mod check;
 mod process;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use process::{Ended, Process};
+pub use usage::Usage;
 
 /// Where the two programs are.
 #[derive(Clone, Debug)]

@@ -8,7 +8,9 @@ pub mod central;
 mod commits;
 pub mod credentials;
 mod deadlines;
+pub mod descriptors;
 mod limits;
+mod pace;
 pub mod reactor;
 mod session;
 

@@ -1,8 +1,9 @@
 //! One thread, one `Poll`: carries bytes between the sockets and the [`Central`], a turn at a time.
 //!
 //! [`Reactor::turn`] names its steps in the order in which a bet lives them. mio reports a socket once and not again
-//! until it has been read (or written) to the point of `WouldBlock`. A connection that its share of the turn cut short of
-//! that point therefore stays on the `ready` list, and the next poll does not sleep while that list holds anything.
+//! until it has been read (or written) to the point of `WouldBlock`. A connection that its share of the turn, or the time of
+//! it, cut short of that point therefore stays on the `ready` list, and the next poll does not sleep while that list holds
+//! anything.
 //!
 //! A connection is closed only after its replies are written and the rest of its input has been read and dropped, within
 //! [`LINGER`] and [`LINGER_BYTES`]: closing a socket with unread input resets the connection, and a reset can destroy
@@ -24,8 +25,9 @@ use thiserror::Error;
 use super::central::{Central, Now, SessionId, Standing};
 use super::commits::Commits;
 use super::deadlines::Deadlines;
+use super::pace::Pace;
 use crate::event;
-use crate::protocol::{ErrorCode, Message};
+use crate::protocol::{ErrorCode, MAX_PACKET_BYTES, Message};
 use crate::storage::{CommitError, Medium};
 
 const LISTENER: Token = Token(usize::MAX);
@@ -34,7 +36,10 @@ const SIGNALS: Token = Token(usize::MAX - 1);
 /// Events taken from one poll. What is left comes with the next.
 const EVENTS: usize = 1024;
 /// Connections accepted in one turn. What is left waits in the backlog for the next.
-const ACCEPTS: usize = 256;
+const ACCEPTS: usize = 32;
+/// Bytes taken from a connection before it is the next one's turn: a packet, as agencies send them. The smaller, the less a
+/// small batch waits for the packets of others; each read costs the system about as much as ten bets do.
+const SLICE_BYTES: usize = MAX_PACKET_BYTES;
 /// How long accepting pauses when the system has no descriptor left for another connection. It stays in the backlog
 /// meanwhile, and an event loop that tried again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -82,13 +87,21 @@ pub struct Reactor<M> {
     central: Central<M>,
     /// The connection of each session, by its id.
     connections: Vec<Option<Connection>>,
-    /// Connections to be read in the next turn, each once.
+    /// Connections to be read, each once.
     ready: VecDeque<SessionId>,
+    /// Connections to be read in the next turn, because they have had their share of this one.
+    served: Vec<SessionId>,
     /// Connections to be written in this turn.
     writable: Vec<SessionId>,
     deadlines: Deadlines,
-    /// Where input is read to: one connection's share of a turn.
-    share: Vec<u8>,
+    /// Which turn this is.
+    turn: u64,
+    /// Bytes taken from one connection in a turn: its share.
+    turn_bytes: usize,
+    /// How long a turn may take input.
+    pace: Pace,
+    /// Where input is read to.
+    slice: Vec<u8>,
     /// What SIGHUP asks for.
     on_hangup: fn(),
     /// Commits since the state was last logged, and what was stored and what time it was then.
@@ -102,8 +115,11 @@ struct Connection {
     peer: SocketAddr,
     /// Whether the socket may hold input, because it was not read to `WouldBlock`.
     readable: bool,
-    /// Whether it is on the ready list.
+    /// Whether it is on the ready list, or will be.
     listed: bool,
+    /// The last turn in which it was read, and the bytes taken from it in that one.
+    turn: u64,
+    taken: usize,
     /// Whether its peer has ended its side.
     ended: bool,
     /// Once everything is written: how many more bytes of input are read, and dropped.
@@ -159,9 +175,13 @@ impl<M: Medium> Reactor<M> {
             central,
             connections: Vec::new(),
             ready: VecDeque::new(),
+            served: Vec::new(),
             writable: Vec::new(),
             deadlines: Deadlines::default(),
-            share: vec![0; turn_bytes],
+            turn: 0,
+            turn_bytes,
+            pace: Pace::default(),
+            slice: vec![0; SLICE_BYTES],
             on_hangup,
             commits: Commits::default(),
             last_state,
@@ -275,7 +295,7 @@ impl<M: Medium> Reactor<M> {
 
     fn welcome(&mut self, mut socket: TcpStream, peer: SocketAddr, now: Now) {
         if self.central.is_full() {
-            return refuse(&mut socket, peer);
+            return self.turn_away(&mut socket, peer);
         }
         let id = self.central.connect(peer.ip(), now);
         let registered = configure(&socket).and_then(|()| {
@@ -289,39 +309,64 @@ impl<M: Medium> Reactor<M> {
         if self.connections.len() <= id.0 {
             self.connections.resize_with(id.0 + 1, || None);
         }
-        let connection = Connection { socket, peer, readable: false, listed: false, ended: false, linger: None };
+        let connection =
+            Connection { socket, peer, readable: false, listed: false, turn: 0, taken: 0, ended: false, linger: None };
         self.connections[id.0] = Some(connection);
         self.deadlines.set(id, self.central.deadline(id));
     }
 
-    /// Takes from each ready connection its share, in turn.
+    /// Tells a connection that there is no room for it, without waiting: a new socket has room for these few bytes. What it
+    /// has said already is read, because a socket closed with unread input takes the reply with it.
+    fn turn_away(&mut self, socket: &mut TcpStream, peer: SocketAddr) {
+        let mut reply = Vec::new();
+        Message::RegisterBetFailed(ErrorCode::Unavailable).encode(&mut reply);
+        let told = socket.write(&reply).and_then(|_| socket.shutdown(Shutdown::Write));
+        let how = told.map_or_else(|error| error.to_string(), |()| "told".to_owned());
+        // It is closed whatever comes of this.
+        let _ = socket.read(&mut self.slice);
+        event!(Warn, "accept_connections", fail, "ip": peer.ip(), "error": "MAX_CONNECTIONS reached", "peer": how);
+    }
+
+    /// Takes a slice from each ready connection in turn, and again, until none has any more to say, each has had its
+    /// share, or the time is over: whoever comes next then waits no longer for a flood than for the commit.
     fn read(&mut self, now: Now) {
-        for _ in 0..self.ready.len() {
-            let Some(id) = self.ready.pop_front() else { return };
+        self.turn += 1;
+        let until = now.instant + self.pace.reading();
+        while let Some(id) = self.ready.pop_front() {
             let Some(connection) = self.connections[id.0].as_mut() else { continue };
+            connection.begin_turn(self.turn);
+            if connection.taken >= self.turn_bytes {
+                self.served.push(id);
+                continue;
+            }
             connection.listed = false;
             if connection.linger.is_some() {
                 self.read_and_drop(id);
             } else {
-                self.read_share(id, now);
+                self.read_slice(id, now);
+            }
+            if Instant::now() >= until {
+                break;
             }
         }
+        // Whoever had nothing in this turn goes first in the next.
+        self.ready.extend(self.served.drain(..));
     }
 
-    fn read_share(&mut self, id: SessionId, now: Now) {
+    fn read_slice(&mut self, id: SessionId, now: Now) {
         let Some(connection) = self.connections[id.0].as_mut() else { return };
         self.central.resume(id, now);
-        let mut left = self.share.len();
-        while left > 0 && connection.readable && self.central.wants_input(id) {
-            match connection.socket.read(&mut self.share[..left]) {
+        if connection.readable && self.central.wants_input(id) {
+            let room = SLICE_BYTES.min(self.turn_bytes - connection.taken);
+            match connection.socket.read(&mut self.slice[..room]) {
                 Ok(0) => {
                     connection.readable = false;
                     connection.ended = true;
                     self.central.end_of_input(id);
                 }
                 Ok(bytes) => {
-                    left -= bytes;
-                    self.central.receive(id, &self.share[..bytes], now);
+                    connection.taken += bytes;
+                    self.central.receive(id, &self.slice[..bytes], now);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => connection.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -338,9 +383,10 @@ impl<M: Medium> Reactor<M> {
     fn read_and_drop(&mut self, id: SessionId) {
         let Some(connection) = self.connections[id.0].as_mut() else { return };
         let Some(bytes_left) = connection.linger.as_mut() else { return };
-        match connection.socket.read(&mut self.share) {
+        match connection.socket.read(&mut self.slice) {
             Ok(bytes) if bytes > 0 && bytes <= *bytes_left => {
                 *bytes_left -= bytes;
+                connection.taken += bytes;
                 connection.list(id, &mut self.ready);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -354,7 +400,9 @@ impl<M: Medium> Reactor<M> {
         }
         let began = Instant::now();
         self.central.commit()?;
-        self.commits.record(began.elapsed());
+        let took = began.elapsed();
+        self.commits.record(took);
+        self.pace.committed_in(took);
         Ok(())
     }
 
@@ -464,6 +512,13 @@ impl<M: Medium> Reactor<M> {
 }
 
 impl Connection {
+    /// Every turn owes it a new share.
+    fn begin_turn(&mut self, turn: u64) {
+        if self.turn != turn {
+            (self.turn, self.taken) = (turn, 0);
+        }
+    }
+
     fn list(&mut self, id: SessionId, ready: &mut VecDeque<SessionId>) {
         if !std::mem::replace(&mut self.listed, true) {
             ready.push_back(id);
@@ -506,15 +561,6 @@ fn configure(socket: &TcpStream) -> io::Result<()> {
     let keepalive =
         TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
     SockRef::from(socket).set_tcp_keepalive(&keepalive)
-}
-
-/// Tells a connection that there is no room for it, without waiting: a new socket has room for these few bytes.
-fn refuse(socket: &mut TcpStream, peer: SocketAddr) {
-    let mut reply = Vec::new();
-    Message::RegisterBetFailed(ErrorCode::Unavailable).encode(&mut reply);
-    let told = socket.write(&reply).and_then(|_| socket.shutdown(Shutdown::Write));
-    let how = told.map_or_else(|error| error.to_string(), |()| "told".to_owned());
-    event!(Warn, "accept_connections", fail, "ip": peer.ip(), "error": "MAX_CONNECTIONS reached", "peer": how);
 }
 
 /// Errors of accept(2) that concern the connection that was to be accepted, and not the next one.

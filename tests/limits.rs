@@ -1,0 +1,151 @@
+//! Each limit at its edge: what is at it is served, what is beyond it is refused as soon as it is announced, before anything is
+//! kept for it; and what a peer leaves unread stops what it says from being read.
+
+mod fixture;
+
+use std::io::{ErrorKind, Write};
+use std::process::Command;
+use std::time::Duration;
+
+use fixture::by_hand::{Bet, OPEN, REGISTER_BET_OK, hello, register_bet_failed, register_bets, welcome};
+use fixture::{Central, Wire, wait_for_nth};
+use loteria::contest::field;
+use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
+
+fn central_with(name: &str, value: usize) -> Central {
+    Central::start_with(2, |command: &mut Command| {
+        command.env(name, value.to_string());
+    })
+}
+
+/// The start of a RegisterBets that says to have so many bets.
+fn announce_bets(bets: u32) -> Vec<u8> {
+    [&[0, 1], bets.to_be_bytes().as_slice()].concat()
+}
+
+/// What the central keeps of what came and of what goes out, as SIGUSR1 has it say for the `nth` time.
+fn buffered_bytes(central: &Central, nth: usize) -> usize {
+    central.process.signal(Signal::USR1);
+    let line = wait_for_nth(&central.process, "action: estado", nth);
+    field(&line, "bytes_en_buffers").and_then(|bytes| bytes.parse().ok()).expect("a number")
+}
+
+#[test]
+fn a_message_may_have_max_message_bytes_and_one_more_is_refused_when_its_length_is_said() {
+    const LIMIT: usize = 8192;
+    let central = central_with("MAX_MESSAGE_BYTES", LIMIT);
+    let name = [b'x'; 255];
+    let long = Bet { first_name: &name, last_name: &name, ..Bet::of(1, 7, 7) };
+    let mut bets = vec![long; 14];
+    let missing = LIMIT - register_bets(&bets).len() - 8 - 28;
+    assert!((2..=510).contains(&missing), "{missing} bytes for the names of the last bet");
+    bets.push(Bet { first_name: &name[..missing / 2], last_name: &name[..missing - missing / 2], ..long });
+    let message = register_bets(&bets);
+    assert_eq!(message.len(), LIMIT);
+    central.connect().send(&message).expect(REGISTER_BET_OK);
+
+    // The same with a bet that says to be a byte longer: nothing of that bet is sent.
+    let last_bet = message.len() - missing - 28;
+    let mut refused = message[..last_bet].to_vec();
+    refused[last_bet - 1] += 1;
+    central.connect().send(&refused).expect(&register_bet_failed(3)).expect_closed();
+    assert_eq!(central.bets().lines().count(), bets.len());
+}
+
+#[test]
+fn a_bet_that_says_to_be_as_long_as_memory_is_refused_when_it_says_so() {
+    let central = Central::start(1);
+    for length in [65_536 - 13_u64, 1 << 31, 1 << 63, u64::MAX, u64::MAX - 13] {
+        let announced = [announce_bets(1), length.to_be_bytes().to_vec()].concat();
+        central.connect().send(&announced).expect(&register_bet_failed(3)).expect_closed();
+    }
+    assert!(central.process.usage().expect("usage").peak_kib < 64 * 1024);
+}
+
+#[test]
+fn a_batch_may_have_max_batch_bets_and_one_more_is_refused_when_it_is_counted() {
+    let central = central_with("MAX_BATCH_BETS", 3);
+    central.connect().send(&register_bets(&[Bet::of(1, 7, 7); 3])).expect(REGISTER_BET_OK);
+    for bets in [4, u32::MAX] {
+        central.connect().send(&announce_bets(bets)).expect(&register_bet_failed(3)).expect_closed();
+    }
+}
+
+#[test]
+fn a_credential_may_have_255_bytes_and_one_more_is_refused_when_its_length_is_said() {
+    let central = Central::start(1);
+    let hello = |bytes: u16| [&[0, 8, 0, 1, 0, 0, 0, 1], bytes.to_be_bytes().as_slice()].concat();
+    central.connect().send(&hello(255)).send(&[b'x'; 255]).expect(&welcome(0, OPEN));
+    central.connect().send(&hello(256)).expect(&register_bet_failed(3)).expect_closed();
+}
+
+#[test]
+fn an_echo_line_may_have_max_echo_line_bytes_and_one_more_is_refused_without_its_end() {
+    let central = central_with("MAX_ECHO_LINE_BYTES", 10);
+    central.connect().send(b"0123456789\n").expect(b"0123456789\n").expect_closed();
+    central.connect().send(b"0123456789").end().expect(b"0123456789").expect_closed();
+    central.connect().send(b"0123456789\r\n").expect_closed();
+    central.connect().send(b"0123456789x").expect_closed();
+}
+
+#[test]
+fn a_message_may_be_longer_than_a_connections_share_of_a_turn() {
+    let central = central_with("MAX_TURN_BYTES", 512);
+    let bets = [Bet::of(1, 7, 7); 100];
+    central.connect().send(&register_bets(&bets)).expect(REGISTER_BET_OK).send(&hello(1)).expect(&welcome(100, OPEN));
+}
+
+#[test]
+fn one_connection_more_than_max_connections_is_told_so_even_if_it_has_spoken_already() {
+    let central = central_with("MAX_CONNECTIONS", 2);
+    let mut served = [central.connect(), central.connect()];
+    (1..).zip(&mut served).for_each(|(agency, wire)| drop(wire.send(&hello(agency)).expect(&welcome(0, OPEN))));
+    for _ in 0..50 {
+        let mut refused = central.connect();
+        // It may have been refused by the time that this is sent.
+        let _ = refused.0.write_all(&hello(1));
+        refused.expect(&register_bet_failed(12)).expect_closed();
+    }
+    served[0].send(&hello(1)).expect(&welcome(0, OPEN));
+}
+
+#[test]
+fn what_a_peer_says_is_not_read_while_it_leaves_max_unsent_bytes_unread() {
+    const LIMIT: usize = 1024;
+    let central = central_with("MAX_UNSENT_BYTES", LIMIT);
+    let mut wire = wire_with_small_buffers(central.port);
+    wire.0.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    let hellos = hello(1).repeat(1000);
+    let mut sent = 0;
+    let blocked = loop {
+        match wire.0.write(&hellos[sent % hellos.len()..]) {
+            Ok(bytes) => sent += bytes,
+            Err(error) => break error,
+        }
+        assert!(sent < 1 << 27, "it is read whatever it leaves unread");
+    };
+    assert_eq!(blocked.kind(), ErrorKind::WouldBlock, "{blocked}");
+    // A turn's worth of input waits for the replies before it, and the replies are a reply beyond the limit at most.
+    let buffered = buffered_bytes(&central, 1);
+    assert!(buffered <= 2 * (LIMIT + 11) + 8192 + 10, "{buffered} bytes");
+
+    // Nothing is lost: it all goes on as soon as the replies are read.
+    wire.0.set_write_timeout(None).expect("no timeout");
+    let rest = (hellos.len() - sent % hellos.len()) % hello(1).len();
+    let mut writing = wire.0.try_clone().expect("a second handle");
+    let finish = std::thread::spawn(move || writing.write_all(&hello(1)[hello(1).len() - rest..]));
+    let welcome = welcome(0, OPEN);
+    (0..(sent + rest) / hello(1).len()).for_each(|_| drop(wire.expect(&welcome)));
+    finish.join().expect("joined").expect("written");
+    assert!(buffered_bytes(&central, 2) <= 128, "an idle connection keeps next to nothing");
+}
+
+/// A connection of which the system itself buffers little.
+fn wire_with_small_buffers(port: u16) -> Wire {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    socket.set_send_buffer_size(4096).expect("a small buffer");
+    socket.connect(&std::net::SocketAddr::from(([127, 0, 0, 1], port)).into()).expect("it accepts");
+    Wire::over(socket.into())
+}
