@@ -98,6 +98,20 @@ impl<R: Read> Rows<R> {
         }
     }
 
+    /// The first two fields, which are text. In a plain row there is a comma between them, so that both are text if all
+    /// of it is: they are looked at in one go.
+    ///
+    /// # Errors
+    /// Which of them is not UTF-8, from 0.
+    pub fn names<'a>(&'a self, [first, last]: [&'a [u8]; 2]) -> Result<[&'a str; 2], usize> {
+        if let Row::Plain { fields: [first, last, ..], .. } = &self.row
+            && let Ok(both) = str::from_utf8(&self.input.buffer()[first.start..last.end])
+        {
+            return Ok([&both[..first.len()], &both[first.len() + 1..]]);
+        }
+        Ok([str::from_utf8(first).map_err(|_| 0_usize)?, str::from_utf8(last).map_err(|_| 1_usize)?])
+    }
+
     /// Has `csv_core` read the next row.
     fn parse(&mut self) -> io::Result<bool> {
         let (mut bytes, mut fields) = (0, 0);

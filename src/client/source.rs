@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str;
 
 use thiserror::Error;
 
@@ -160,11 +159,12 @@ impl BetFile {
     fn parse_row(&self) -> Result<Bet<'_>, Fault> {
         let [first_name, last_name, document, birthdate, number] =
             self.rows.fields().map_err(|found| Fault::Fields { found })?;
-        let text = |field, name| str::from_utf8(field).map_err(|_| Fault::NotUtf8(name));
+        let names = self.rows.names([first_name, last_name]);
+        let [first_name, last_name] = names.map_err(|name| Fault::NotUtf8(["first name", "last name"][name]))?;
         let bet = Bet {
             agency: self.agency,
-            first_name: text(first_name, "first name")?,
-            last_name: text(last_name, "last name")?,
+            first_name,
+            last_name,
             document: parse_number(document).ok_or(InvalidBet::Document)?,
             birthdate: Day::from_ascii(birthdate).ok_or(InvalidBet::Birthdate)?,
             number: parse_number(number).ok_or(InvalidBet::Number)?,
