@@ -22,11 +22,11 @@ enum ExitError {
 }
 
 fn main() -> ExitCode {
+    logging::start("client");
     let keys = [("config.yaml", config::KEYS.as_slice()), ("one bet instead of a file", &config::BET_KEYS)];
     if let Some(answer) = loteria::config::answer_arguments("client", &keys) {
         return answer;
     }
-    logging::start("client");
     match run() {
         Ok(()) => {
             event!(Info, "exit", success);
@@ -61,7 +61,8 @@ fn run() -> Result<(), ExitError> {
 }
 
 fn configure() -> Result<ClientConfig, ExitError> {
-    let settings = config::settings(loteria::config::environment())?;
+    let environment = loteria::config::environment(config::KEYS.iter().chain(&config::BET_KEYS))?;
+    let settings = config::settings(environment)?;
     let config = ClientConfig::from_settings(&settings)?;
     logging::set_level(config.log_level.clone());
     event!(Info, "config", success, "client_id": config.id, "server_address": config.server_address,

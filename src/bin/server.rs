@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use loteria::config::ConfigError;
 use loteria::config::server::{self as config, ServerConfig};
+use loteria::config::{ConfigError, Settings};
 use loteria::lottery::Lottery;
 use loteria::server::central::Central;
 use loteria::server::reactor::{self, Reactor, ReactorError};
@@ -32,11 +32,11 @@ enum ServerError {
 }
 
 fn main() -> ExitCode {
+    logging::start("server");
     if let Some(answer) = loteria::config::answer_arguments("server", &[("config.ini, section DEFAULT", &config::KEYS)])
     {
         return answer;
     }
-    logging::start("server");
     match run() {
         Ok(stop) => {
             event!(Info, "exit", success, "signal": stop.name());
@@ -69,9 +69,14 @@ fn outlive_file_size_limit() -> std::io::Result<()> {
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
-fn configure() -> Result<ServerConfig, ServerError> {
-    let settings = config::settings(loteria::config::environment())?;
+fn read_config() -> Result<(Settings, ServerConfig), ConfigError> {
+    let settings = config::settings(loteria::config::environment(&config::KEYS)?)?;
     let config = ServerConfig::from_settings(&settings)?;
+    Ok((settings, config))
+}
+
+fn configure() -> Result<ServerConfig, ServerError> {
+    let (settings, config) = read_config()?;
     logging::set_level(config.logging_level.clone());
     event!(Debug, "config", success, "port": config.port, "listen_backlog": config.listen_backlog,
         "logging_level": config.logging_level, "num_agencies": config.num_agencies,
@@ -100,10 +105,8 @@ fn say_who_may_speak(config: &ServerConfig) {
 
 /// What SIGHUP asks for: the level of the log as the configuration has it now.
 fn read_level_again() {
-    let config =
-        config::settings(loteria::config::environment()).and_then(|settings| ServerConfig::from_settings(&settings));
-    match config {
-        Ok(config) => {
+    match read_config() {
+        Ok((_, config)) => {
             logging::set_level(config.logging_level.clone());
             event!(Info, "config", success, "logging_level": config.logging_level);
         }

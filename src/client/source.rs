@@ -59,7 +59,7 @@ pub enum SourceError {
         path: PathBuf,
     },
     /// The file can't be opened or read.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}; CLI_BETS_FILE must be a file that can be read", path.display())]
     Io {
         /// The file.
         path: PathBuf,

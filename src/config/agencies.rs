@@ -31,10 +31,15 @@ enum Fault {
     Credential { agency: u32, fault: InvalidCredential },
 }
 
+/// Whether the section of this name is that of the agencies.
+pub(super) fn is_section(name: &str) -> bool {
+    name.eq_ignore_ascii_case(SECTION)
+}
+
 /// The entries of section `AGENCIES` of `ini`, if it has one.
 pub(super) fn entries_of(ini: &Ini) -> Option<Entries> {
-    let is_section = |name: &Option<&str>| name.is_some_and(|name| name.eq_ignore_ascii_case(SECTION));
-    let sections: Vec<_> = ini.iter().filter(|(name, _)| is_section(name)).map(|(_, entries)| entries).collect();
+    let sections: Vec<_> =
+        ini.iter().filter(|(name, _)| name.is_some_and(is_section)).map(|(_, entries)| entries).collect();
     let entry = |(agency, credential): (&str, &str)| (agency.to_owned(), credential.to_owned());
     let entries = || sections.iter().flat_map(|entries| entries.iter().map(entry)).collect();
     (!sections.is_empty()).then(entries)
@@ -43,7 +48,8 @@ pub(super) fn entries_of(ini: &Ini) -> Option<Entries> {
 /// The credentials in the file at `path`: its section `AGENCIES`, or all of it if it has none.
 pub(super) fn read_file(path: &Path, agencies: u32) -> Result<Credentials, ConfigError> {
     let failed = |reason: &str| ConfigError::File { path: path.to_owned(), reason: reason.to_owned() };
-    let bytes = read_secret(path).map_err(|error| failed(&error.to_string()))?;
+    let bytes = read_secret(path)
+        .map_err(|error| failed(&format!("{error}; AGENCIES_FILE must be a file that can be read")))?;
     let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8"))?;
     let ini = Ini::load_from_str_noescape(&text).map_err(|error| failed(&error.to_string()))?;
     let general =

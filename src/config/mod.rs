@@ -9,6 +9,7 @@ mod duration;
 pub mod server;
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -62,6 +63,12 @@ pub enum ConfigError {
         place: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A variable is not text. What it says is not shown: it may be a secret.
+    #[error("{variable} is not text in UTF-8")]
+    NotText {
+        /// The environment variable.
+        variable: &'static str,
     },
     /// A file can't be read or understood.
     #[error("{path}: {reason}", path = path.display())]
@@ -189,7 +196,7 @@ fn read_first(paths: &[&str]) -> Result<Option<(PathBuf, String)>, ConfigError> 
     for path in paths.iter().map(Path::new) {
         match std::fs::read_to_string(path) {
             Ok(text) => return Ok(Some((path.to_owned(), text))),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
             Err(error) => return Err(ConfigError::File { path: path.to_owned(), reason: error.to_string() }),
         }
     }
@@ -209,9 +216,17 @@ fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The environment, as far as it is text.
-pub fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+/// What the environment says of `keys`.
+///
+/// # Errors
+/// [`ConfigError::NotText`] if one of their variables is not text.
+pub fn environment<'k>(keys: impl IntoIterator<Item = &'k Key>) -> Result<Vec<(String, String)>, ConfigError> {
+    let as_text = |key: &Key| match std::env::var(key.variable) {
+        Ok(value) => Some(Ok((key.variable.to_owned(), value))),
+        Err(VarError::NotPresent) => None,
+        Err(VarError::NotUnicode(_)) => Some(Err(ConfigError::NotText { variable: key.variable })),
+    };
+    keys.into_iter().filter_map(as_text).collect()
 }
 
 /// Says in the log which keys of the file nobody reads: one of them may be a misspelt one.
@@ -229,7 +244,7 @@ pub fn answer_arguments(program: &str, keys: &[(&str, &[Key])]) -> Option<ExitCo
         Some("--help" | "-h") => say(&help(program, keys)),
         Some("--version" | "-V") => say(&format!("{program} {}\n", env!("CARGO_PKG_VERSION"))),
         _ => {
-            eprintln!("{program}: {argument:?} is not an option; --help lists what can be configured");
+            event!(Error, "exit", fail, "error": format_args!("{argument:?} is not an option; --help lists what can be configured"));
             return Some(ExitCode::FAILURE);
         }
     }

@@ -115,10 +115,13 @@ pub fn add_ini(settings: &mut Settings, path: &Path, text: &str) -> Result<(), C
 }
 
 /// The keys of section `DEFAULT` (in capitals, as Python's `configparser` does not tell them apart) and those before any section.
+/// A section that nobody reads stands there as a key that nobody reads.
 fn default_section(ini: &Ini) -> BTreeMap<String, String> {
     let sections = [ini.section(None::<String>), ini.section(Some("DEFAULT"))];
     let pairs = sections.into_iter().flatten().flat_map(|section| section.iter());
-    pairs.map(|(name, value)| (name.to_ascii_uppercase(), value.to_owned())).collect()
+    let pairs = pairs.map(|(name, value)| (name.to_ascii_uppercase(), value.to_owned()));
+    let unknown = ini.sections().flatten().filter(|name| *name != "DEFAULT" && !agencies::is_section(name));
+    pairs.chain(unknown.map(|name| (format!("[{name}]"), String::new()))).collect()
 }
 
 impl ServerConfig {

@@ -100,7 +100,7 @@ pub fn closings_path(bets_path: &Path) -> PathBuf {
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The system says no.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}; STORAGE_FILEPATH must be a file that can be written, in a folder that exists", path.display())]
     Io {
         /// The file.
         path: PathBuf,
