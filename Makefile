@@ -72,6 +72,17 @@ lint: ## what rustfmt, clippy, rustdoc and shellcheck have to say; anything is a
 	shellcheck *.sh tests/*.sh
 .PHONY: lint
 
+audit: ## licences, sources, duplicates and known faults of what we build upon (cargo install cargo-deny cargo-audit)
+	@.ci/audit
+.PHONY: audit
+
+fuzz: ## each fuzz target for MINUTES=20 (cargo install cargo-fuzz; a stable compiler will do)
+	@for target in decoder central recovery server_configuration client_configuration; do \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --release --debug-assertions $$target -- \
+			-max_total_time=$$((60 * $(or $(MINUTES),20))) -max_len=4096 || exit 1; \
+	done
+.PHONY: fuzz
+
 clean: ## removes what was built
 	$(CARGO) clean
 .PHONY: clean

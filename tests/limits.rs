@@ -100,7 +100,9 @@ fn a_message_may_be_longer_than_a_connections_share_of_a_turn() {
 fn one_connection_more_than_max_connections_is_told_so_even_if_it_has_spoken_already() {
     let central = central_with("MAX_CONNECTIONS", 2);
     let mut served = [central.connect(), central.connect()];
-    (1..).zip(&mut served).for_each(|(agency, wire)| drop(wire.send(&hello(agency)).expect(&welcome(0, OPEN))));
+    for (agency, wire) in (1..).zip(&mut served) {
+        wire.send(&hello(agency)).expect(&welcome(0, OPEN));
+    }
     for _ in 0..50 {
         let mut refused = central.connect();
         // It may have been refused by the time that this is sent.
@@ -136,7 +138,9 @@ fn what_a_peer_says_is_not_read_while_it_leaves_max_unsent_bytes_unread() {
     let mut writing = wire.0.try_clone().expect("a second handle");
     let finish = std::thread::spawn(move || writing.write_all(&hello(1)[hello(1).len() - rest..]));
     let welcome = welcome(0, OPEN);
-    (0..(sent + rest) / hello(1).len()).for_each(|_| drop(wire.expect(&welcome)));
+    for _ in 0..(sent + rest) / hello(1).len() {
+        wire.expect(&welcome);
+    }
     finish.join().expect("joined").expect("written");
     assert!(buffered_bytes(&central, 2) <= 128, "an idle connection keeps next to nothing");
 }

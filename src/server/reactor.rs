@@ -2,8 +2,8 @@
 //!
 //! [`Reactor::turn`] names its steps in the order in which a bet lives them. mio reports a socket once and not again
 //! until it has been read (or written) to the point of `WouldBlock`. A connection that its share of the turn, or the time of
-//! it, cut short of that point therefore stays on the `ready` list, and the next poll does not sleep while that list holds
-//! anything.
+//! it, cut short of that point therefore goes on the list of the unfinished, and the next poll does not sleep while that
+//! list holds anything.
 //!
 //! A connection is closed only after its replies are written and the rest of its input has been read and dropped, within
 //! [`LINGER`] and [`LINGER_BYTES`]: closing a socket with unread input resets the connection, and a reset can destroy
@@ -87,8 +87,12 @@ pub struct Reactor<M> {
     central: Central<M>,
     /// The connection of each session, by its id.
     connections: Vec<Option<Connection>>,
-    /// Connections to be read, each once.
+    /// Connections that have something new to say. Each is on one of these two lists, once.
     ready: VecDeque<SessionId>,
+    /// Connections that were cut short, and have more to say.
+    unfinished: VecDeque<SessionId>,
+    /// Which of them is served next.
+    is_unfinished_next: bool,
     /// Connections to be read in the next turn, because they have had their share of this one.
     served: Vec<SessionId>,
     /// Connections to be written in this turn.
@@ -115,7 +119,7 @@ struct Connection {
     peer: SocketAddr,
     /// Whether the socket may hold input, because it was not read to `WouldBlock`.
     readable: bool,
-    /// Whether it is on the ready list, or will be.
+    /// Whether it is on a list of those to be read, or will be.
     listed: bool,
     /// The last turn in which it was read, and the bytes taken from it in that one.
     turn: u64,
@@ -175,6 +179,8 @@ impl<M: Medium> Reactor<M> {
             central,
             connections: Vec::new(),
             ready: VecDeque::new(),
+            unfinished: VecDeque::new(),
+            is_unfinished_next: false,
             served: Vec::new(),
             writable: Vec::new(),
             deadlines: Deadlines::default(),
@@ -255,7 +261,7 @@ impl<M: Medium> Reactor<M> {
     }
 
     fn time_to_sleep(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || (self.acceptable && self.accept_paused.is_none()) {
+        if !self.ready.is_empty() || !self.unfinished.is_empty() || (self.acceptable && self.accept_paused.is_none()) {
             return Some(Duration::ZERO);
         }
         let next = [self.deadlines.next(), self.accept_paused].into_iter().flatten().min()?;
@@ -332,7 +338,7 @@ impl<M: Medium> Reactor<M> {
     fn read(&mut self, now: Now) {
         self.turn += 1;
         let until = now.instant + self.pace.reading();
-        while let Some(id) = self.ready.pop_front() {
+        while let Some(id) = self.next_to_read() {
             let Some(connection) = self.connections[id.0].as_mut() else { continue };
             connection.begin_turn(self.turn);
             if connection.taken >= self.turn_bytes {
@@ -350,7 +356,16 @@ impl<M: Medium> Reactor<M> {
             }
         }
         // Whoever had nothing in this turn goes first in the next.
-        self.ready.extend(self.served.drain(..));
+        self.unfinished.extend(self.served.drain(..));
+    }
+
+    /// Whoever has something new to say takes turns with whoever was cut short: a small batch need not wait for every flood
+    /// before it, and no number of small ones keeps a large one from going on.
+    fn next_to_read(&mut self) -> Option<SessionId> {
+        let lists = (&mut self.ready, &mut self.unfinished);
+        let (first, second) = if self.is_unfinished_next { (lists.1, lists.0) } else { lists };
+        self.is_unfinished_next = !self.is_unfinished_next;
+        first.pop_front().or_else(|| second.pop_front())
     }
 
     fn read_slice(&mut self, id: SessionId, now: Now) {
@@ -374,7 +389,7 @@ impl<M: Medium> Reactor<M> {
             }
         }
         if connection.readable && self.central.wants_input(id) {
-            connection.list(id, &mut self.ready);
+            connection.list(id, &mut self.unfinished);
         }
         self.deadlines.set(id, self.central.deadline(id));
     }
@@ -387,7 +402,7 @@ impl<M: Medium> Reactor<M> {
             Ok(bytes) if bytes > 0 && bytes <= *bytes_left => {
                 *bytes_left -= bytes;
                 connection.taken += bytes;
-                connection.list(id, &mut self.ready);
+                connection.list(id, &mut self.unfinished);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Ok(_) | Err(_) => self.close(id),
@@ -450,7 +465,7 @@ impl<M: Medium> Reactor<M> {
             return self.finish(id, now);
         }
         if self.central.wants_input(id) && (connection.readable || self.central.is_held(id)) {
-            connection.list(id, &mut self.ready);
+            connection.list(id, &mut self.unfinished);
         }
         self.deadlines.set(id, self.central.deadline(id));
     }
@@ -462,7 +477,7 @@ impl<M: Medium> Reactor<M> {
             return self.close(id);
         }
         connection.linger = Some(LINGER_BYTES);
-        connection.list(id, &mut self.ready);
+        connection.list(id, &mut self.unfinished);
         self.deadlines.set(id, Some(now.instant + LINGER));
     }
 
@@ -519,9 +534,9 @@ impl Connection {
         }
     }
 
-    fn list(&mut self, id: SessionId, ready: &mut VecDeque<SessionId>) {
+    fn list(&mut self, id: SessionId, list: &mut VecDeque<SessionId>) {
         if !std::mem::replace(&mut self.listed, true) {
-            ready.push_back(id);
+            list.push_back(id);
         }
     }
 }
