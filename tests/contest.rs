@@ -77,7 +77,7 @@ fn check(Played { central, agencies, sent }: &Played) {
 /// A file of an agency's `bets` bets, of which those at multiples of `every` win.
 fn write_file(folder: &Path, agency: u32, bets: u32, every: u32) -> PathBuf {
     let row = |bet: u32| {
-        let (document, number) = (agency * 1_000_000 + bet, if bet % every == 0 { 7574 } else { bet % 7574 });
+        let (document, number) = (agency * 1_000_000 + bet, if bet.is_multiple_of(every) { 7574 } else { bet % 7574 });
         format!("Nombre {bet},\"Apellido, {agency}\",{document},1984-03-{:02},{number}\r\n", 1 + bet % 31)
     };
     let file = folder.join(format!("agency-{agency}.csv"));
