@@ -1,7 +1,8 @@
 //! The limit: a program that moves bytes from connections into a file and does nothing else.
 //!
-//! It works in the central's turns: what each connection has ready, up to the central's default share, goes into the
-//! file with one write, which is followed by one sync if the central would sync. No byte is looked at, and no reply sent.
+//! It works in turns as the central does: what each connection has ready, up to the central's default share, goes into the
+//! file with one write. It syncs as often as the central did for the same bets, evenly. No byte is looked at, and no reply
+//! sent.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -12,7 +13,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::Failure;
-use crate::stage::{Killed, Sync, perform};
+use crate::stage::{Killed, perform};
 use crate::stream;
 
 pub const ROLE: &str = "limit";
@@ -20,11 +21,15 @@ pub const ROLE: &str = "limit";
 /// The default of `MAX_TURN_BYTES`.
 const SHARE_BYTES: usize = 1 << 16;
 
-/// Seconds that it takes to move what `bets` of `connections` are on the wire into a file.
-pub fn seconds(connections: usize, bets: u64, sync: Sync) -> Result<f64, Failure> {
+/// What a bet of the generator takes on the wire, its share of the batch's head included.
+const WIRE_BYTES_A_BET: u64 = 60;
+
+/// Seconds that it takes to move what `bets` of `connections` are on the wire into a file, with `syncs` on the way.
+pub fn seconds(connections: usize, bets: u64, syncs: Option<u64>) -> Result<f64, Failure> {
     let folder = tempfile::tempdir()?;
     let mut receiver = Command::new(std::env::current_exe()?);
-    receiver.arg(ROLE).arg(connections.to_string()).arg(sync.name()).arg(folder.path().join("bytes"));
+    let bytes_a_sync = syncs.map_or(u64::MAX, |syncs| bets * WIRE_BYTES_A_BET / syncs);
+    receiver.arg(ROLE).arg(connections.to_string()).arg(bytes_a_sync.to_string()).arg(folder.path().join("bytes"));
     let mut receiver = Killed(receiver.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
     let mut port = String::new();
     let output = receiver.0.stdout.as_mut().ok_or("no standard output")?;
@@ -34,9 +39,9 @@ pub fn seconds(connections: usize, bets: u64, sync: Sync) -> Result<f64, Failure
     Ok(*numbers.first().ok_or("no number")?)
 }
 
-/// The order: how many connections, `always` or `never`, the file.
+/// The order: how many connections, how many bytes from one sync to the next, the file.
 pub fn play(order: &[&str]) -> Result<(), Failure> {
-    let &[connections, sync, path] = order else { return Err("limit CONNECTIONS always|never FILE".into()) };
+    let &[connections, bytes_a_sync, path] = order else { return Err("limit CONNECTIONS BYTES_A_SYNC FILE".into()) };
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
     println!("{}", listener.local_addr()?.port());
     let mut sockets = Vec::new();
@@ -47,10 +52,10 @@ pub fn play(order: &[&str]) -> Result<(), Failure> {
     }
     drop(TcpListener::from_std(listener));
     let file = OpenOptions::new().append(true).create(true).open(Path::new(path))?;
-    Ok(move_bytes(sockets, file, sync == Sync::Always.name())?)
+    Ok(move_bytes(sockets, file, bytes_a_sync.parse()?)?)
 }
 
-fn move_bytes(mut sockets: Vec<Option<TcpStream>>, mut file: File, is_synced: bool) -> std::io::Result<()> {
+fn move_bytes(mut sockets: Vec<Option<TcpStream>>, mut file: File, bytes_a_sync: u64) -> std::io::Result<()> {
     let mut poll = Poll::new()?;
     for (token, socket) in sockets.iter_mut().flatten().enumerate() {
         poll.registry().register(socket, Token(token), Interest::READABLE)?;
@@ -58,6 +63,7 @@ fn move_bytes(mut sockets: Vec<Option<TcpStream>>, mut file: File, is_synced: bo
     let mut events = Events::with_capacity(1024);
     let (mut ready, mut turn, mut ended) = (vec![false; sockets.len()], Vec::new(), Vec::new());
     let mut open = sockets.len();
+    let mut unsynced = 0;
     while open > 0 {
         let timeout = ready.contains(&true).then_some(std::time::Duration::ZERO);
         poll.poll(&mut events, timeout)?;
@@ -82,8 +88,10 @@ fn move_bytes(mut sockets: Vec<Option<TcpStream>>, mut file: File, is_synced: bo
         }
         if !turn.is_empty() {
             file.write_all(&turn)?;
-            if is_synced {
+            unsynced += turn.len() as u64;
+            if unsynced >= bytes_a_sync || (open == 0 && bytes_a_sync < u64::MAX) {
                 file.sync_data()?;
+                unsynced = 0;
             }
             turn.clear();
         }

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,6 +62,8 @@ impl Drop for Killed {
 pub struct Central {
     process: Killed,
     pub port: u16,
+    /// Lines of its log that were read so far.
+    lines: Arc<AtomicU64>,
 }
 
 impl Central {
@@ -71,8 +75,10 @@ impl Central {
         let mut process = Killed(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
         let mut log = BufReader::new(process.0.stdout.take().ok_or("no standard output")?);
         let port = read_port(&mut log)?;
-        thread::spawn(move || drain(log));
-        Ok(Central { process, port })
+        let lines = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&lines);
+        thread::spawn(move || count_lines(log, &counted));
+        Ok(Central { process, port, lines })
     }
 
     /// Processor time so far, in user space and in the kernel.
@@ -83,6 +89,14 @@ impl Central {
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
         Ok(Duration::from_millis((ticks(14) + ticks(15)) * 1000 / TICKS_A_SECOND))
+    }
+
+    /// How often it has committed, and synced if it does: its calls of write(2) that were not for a line of its log. Sockets
+    /// are written with send(2). A few calls of its start are counted too.
+    pub fn commits(&self) -> Result<u64, Failure> {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.process.0.id()))?;
+        let writes = io.lines().find_map(|line| line.strip_prefix("syscw: ")?.parse::<u64>().ok());
+        Ok(writes.ok_or("no syscw")?.saturating_sub(self.lines.load(Ordering::Relaxed)).max(1))
     }
 
     /// The most memory that it has had, in KiB.
@@ -105,6 +119,13 @@ fn read_port(log: &mut BufReader<ChildStdout>) -> Result<u16, Failure> {
     Err("the central did not start".into())
 }
 
+fn count_lines(mut log: impl Read, lines: &AtomicU64) {
+    let mut block = vec![0; 1 << 16];
+    while let Ok(bytes @ 1..) = log.read(&mut block) {
+        lines.fetch_add(block[..bytes].iter().filter(|&&byte| byte == b'\n').count() as u64, Ordering::Relaxed);
+    }
+}
+
 fn drain(mut log: impl Read) {
     // Whatever ends it ends the log.
     let _ = io::copy(&mut log, &mut io::sink());
@@ -118,6 +139,8 @@ pub struct Contest {
     pub central_cpu: Duration,
     /// The central's peak memory, in KiB.
     pub central_memory: u64,
+    /// How often the central committed.
+    pub commits: u64,
 }
 
 /// A central and an agency for each of `files`, from the start of the first process to the end of the last agency. The draw is
@@ -142,7 +165,8 @@ pub fn contest(files: &[PathBuf], sync: Sync) -> Result<Contest, Failure> {
         }
     }
     let seconds = began.elapsed().as_secs_f64();
-    Ok(Contest { seconds, central_cpu: central.cpu()?, central_memory: central.peak_memory()? })
+    let commits = central.commits()?;
+    Ok(Contest { seconds, central_cpu: central.cpu()?, central_memory: central.peak_memory()?, commits })
 }
 
 /// Runs this program in another role to its end, and gives what it printed: numbers.

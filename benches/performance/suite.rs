@@ -51,6 +51,7 @@ struct Load {
     draw: f64,
     cpu: Duration,
     memory: u64,
+    commits: u64,
 }
 
 pub fn run() -> Result<(), Failure> {
@@ -72,8 +73,8 @@ fn introduction(options: &Options) -> String {
     format!(
         "# How fast\n\nMeasured by `make bench` on a machine with {cores} cores and {memory}, which everything that is measured shares: the \
          central, the agencies and whatever stands in for them. Medians of {runs} runs. *Limit*: what a program that does nothing else \
-         needs, in the same run, to move the same bytes of the wire through as many loopback connections into a file, with a sync for every \
-         write if there is one here. *Durable*: `STORAGE_SYNC = always`, every batch on disk before it is acknowledged."
+         needs, in the same run, to move the same bytes of the wire through as many loopback connections into a file, with as many syncs \
+         as there were here. *Durable*: `STORAGE_SYNC = always`, every batch on disk before it is acknowledged."
     )
 }
 
@@ -82,6 +83,11 @@ fn memory_of_machine() -> String {
     let total =
         text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     total.map_or("unknown memory".to_owned(), |total| format!("{:.0} GiB of memory", total as f64 / f64::from(1 << 20)))
+}
+
+/// How often the limit syncs beside a central that committed so often.
+fn syncs(sync: Sync, commits: u64) -> Option<u64> {
+    (sync == Sync::Always).then_some(commits)
 }
 
 fn durability(sync: Sync) -> &'static str {
@@ -103,7 +109,11 @@ fn throughput(options: &Options, report: &mut Report, memory: &mut Table) -> Res
     {
         let bets = bets_of(files)?;
         for sync in [Sync::Always, Sync::Never] {
-            let runs = repeat(runs, || Ok((contest(files, sync)?, limit::seconds(files.len(), bets, sync)?)))?;
+            let runs = repeat(runs, || {
+                let contest = contest(files, sync)?;
+                let limit = limit::seconds(files.len(), bets, syncs(sync, contest.commits))?;
+                Ok((contest, limit))
+            })?;
             let cpu = |contest: &Contest| contest.central_cpu.as_secs_f64();
             add_throughput(
                 &mut table,
@@ -124,7 +134,9 @@ fn throughput(options: &Options, report: &mut Report, memory: &mut Table) -> Res
     let mut durable = f64::NAN;
     for sync in [Sync::Always, Sync::Never] {
         let runs = repeat(options.runs, || {
-            Ok((load(AGENCIES, options.bets, sync)?, limit::seconds(AGENCIES, options.bets, sync)?))
+            let load = load(AGENCIES, options.bets, sync)?;
+            let limit = limit::seconds(AGENCIES, options.bets, syncs(sync, load.commits))?;
+            Ok((load, limit))
         })?;
         let throughput = Throughput {
             seconds: median(runs.iter().map(|run| run.0.seconds).collect()),
@@ -184,7 +196,7 @@ fn load_in(folder: &std::path::Path, agencies: usize, bets: u64, sync: Sync) -> 
     let order =
         [stream::CONTEST, &central.port.to_string(), &agencies.to_string(), &bets.to_string()].map(str::to_owned);
     let [seconds, draw] = perform(stream::ROLE, &order)?[..] else { return Err("two numbers were expected".into()) };
-    Ok(Load { seconds, draw, cpu: central.cpu()?, memory: central.peak_memory()? })
+    Ok(Load { seconds, draw, cpu: central.cpu()?, memory: central.peak_memory()?, commits: central.commits()? })
 }
 
 fn latency(bets_a_second: f64, report: &mut Report) -> Result<(), Failure> {
@@ -252,7 +264,9 @@ fn scaling(options: &Options, report: &mut Report, memory: &mut Table) -> Result
         let (_folder, files) = make_data(agencies, bets)?;
         let runs = repeat(options.runs, || {
             let contest = contest(&files, Sync::Always)?;
-            Ok((contest.seconds, load(agencies, bets, Sync::Always)?, limit::seconds(agencies, bets, Sync::Always)?))
+            let load = load(agencies, bets, Sync::Always)?;
+            let limit = limit::seconds(agencies, bets, Some(load.commits))?;
+            Ok((contest.seconds, load, limit))
         })?;
         let seconds = [
             median(runs.iter().map(|run| run.0).collect()),
