@@ -22,9 +22,12 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// A commit took this long.
+    /// A commit took this long. The first says all that is known.
     pub fn committed_in(&mut self, took: Duration) {
-        self.commit = self.commit / WEIGHT * (WEIGHT - 1) + took / WEIGHT;
+        self.commit = match self.commit {
+            Duration::ZERO => took,
+            commit => commit / WEIGHT * (WEIGHT - 1) + took / WEIGHT,
+        };
     }
 
     /// How long the next turn may take input.
