@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fixture::by_hand::{ALL_BETS_SENT, Bet, OPEN, REQUEST_WINNERS, hello, inform_winners, register_bets, welcome};
+use fixture::by_hand::{
+    ALL_BETS_SENT, Bet, CLOSED, OPEN, REQUEST_WINNERS, hello, inform_winners, register_bets, welcome,
+};
 use fixture::{Central, repository, run, start, sum_of, wait_for_nth};
 use loteria::contest::check::{Sent, compare};
 use loteria::contest::{Ended, Process, agency_files, field};
@@ -137,11 +139,17 @@ fn one_agency_is_a_contest() {
 #[test]
 fn no_agency_is_told_a_winner_before_the_last_one_closes() {
     let folder = tempfile::tempdir().expect("a folder");
-    let files = write_files(folder.path(), &[60, 50, 0, 49]);
+    let files = write_files(folder.path(), &[60, 0, 49]);
     let central = Central::start(5);
     let start_agency = |(id, file)| start(central.agency(id).env("CLI_BETS_FILE", file));
     let mut agencies: Vec<Process> = (1..).zip(&files).map(start_agency).collect();
-    wait_for_nth(&central.process, "action: cierre_agencia | result: success", 4);
+    wait_for_nth(&central.process, "action: cierre_agencia | result: success", 3);
+
+    // The last but one asks when it has closed, and once more. Had it an answer, that would come before the Welcome.
+    let mut fourth = central.connect();
+    fourth.send(&hello(4)).expect(&welcome(0, OPEN)).send(&register_bets(&[Bet::of(4, 66, 7574)])).expect(&[0, 2]);
+    fourth.send(ALL_BETS_SENT).send(&hello(4)).expect(&welcome(1, CLOSED));
+    fourth.send(&[REQUEST_WINNERS, REQUEST_WINNERS, &hello(4)].concat()).expect(&welcome(1, CLOSED));
 
     let mut fifth = central.connect();
     fifth.send(&hello(5)).expect(&welcome(0, OPEN));
@@ -154,7 +162,8 @@ fn no_agency_is_told_a_winner_before_the_last_one_closes() {
     assert!(!said.contains("sorteo") && !said.contains("informar_ganadores"), "{said}");
 
     fifth.send(&[ALL_BETS_SENT, REQUEST_WINNERS].concat()).expect(&inform_winners(&[77]));
-    for (agency, winners) in agencies.into_iter().zip([1, 1, 0, 0]) {
+    fourth.expect(&inform_winners(&[66])).end().expect_closed();
+    for (agency, winners) in agencies.into_iter().zip([1, 0, 0]) {
         let ended = agency.wait().expect("it ended");
         let told = format!("action: consulta_ganadores | result: success | cant_ganadores: {winners}");
         assert_eq!(ended.lines_with(&told).len(), 1, "{:#?}", ended.lines);

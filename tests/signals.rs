@@ -38,12 +38,19 @@ fn stop(central: Central, signal: Signal) -> Ended {
     ended
 }
 
-/// Ends an agency, whose connection and file are to be closed.
-fn stop_agency(agency: Process, signal: Signal, connections: usize) {
-    let ended = end_by(signal, agency);
+/// Ends a client, which is to close its connections by itself and not be cut off by its last resort.
+fn stop_client(client: Process, signal: Signal, connections: usize) -> Ended {
+    let ended = end_by(signal, client);
+    assert!(ended.lines_with("did not wake").is_empty(), "{:#?}", ended.lines);
     assert_eq!(ended.lines_with("action: close_connection | result: success").len(), connections, "{:#?}", ended.lines);
-    assert_eq!(ended.lines_with("action: close_file | result: success").len(), 1, "{:#?}", ended.lines);
     assert!(ended.lines_with("result: fail").is_empty(), "{:#?}", ended.lines);
+    ended
+}
+
+/// Ends an agency, which is to close its file too.
+fn stop_agency(agency: Process, signal: Signal, connections: usize) {
+    let ended = stop_client(agency, signal, connections);
+    assert_eq!(ended.lines_with("action: close_file | result: success").len(), 1, "{:#?}", ended.lines);
 }
 
 /// Rows for a long while.
@@ -211,8 +218,7 @@ fn an_echo_client_ends_while_it_sleeps() {
         let client = start(central.agency(1).env("CLI_MODE", "echo").env("CLI_LOOP_PERIOD", "1h"));
         wait_for(&client, "action: receive_message | result: success");
         wait_until_asleep(&client);
-        let ended = end_by(signal, client);
-        assert_eq!(ended.lines_with("action: close_connection | result: success").len(), 1, "{:#?}", ended.lines);
+        let ended = stop_client(client, signal, 1);
         assert!(ended.lines_with("loop_finished").is_empty(), "{:#?}", ended.lines);
     }
 }
@@ -225,8 +231,7 @@ fn an_echo_client_ends_while_it_waits_for_its_line() {
         let client = start(programs().client(&std::env::temp_dir(), 1, port).env("CLI_MODE", "echo"));
         let mut server = Wire::accept(&listener);
         server.expect("[CLIENT 1] Message N°1\n".as_bytes());
-        let ended = end_by(signal, client);
-        assert_eq!(ended.lines_with("action: close_connection | result: success").len(), 1, "{:#?}", ended.lines);
+        stop_client(client, signal, 1);
     }
 }
 
@@ -268,7 +273,8 @@ fn an_agency_ends_though_what_it_waits_for_can_not_be_woken() {
     let agency = start(&mut programs().client(folder.path(), 1, 1));
     wait_for(&agency, "action: config");
     wait_until_asleep(&agency);
-    end_by(Signal::TERM, agency);
+    let ended = end_by(Signal::TERM, agency);
+    assert_eq!(ended.lines_with("did not wake").len(), 1, "{:#?}", ended.lines);
 }
 
 /// Waits until the program's first thread sleeps, whatever it waits for.
