@@ -1,7 +1,7 @@
 //! Sessions, lottery and storage together: the turn of the server without its sockets.
 //!
 //! A [`Central`] is handed what arrived ([`Central::receive`]), is told to [commit](Central::commit), and then holds what
-//! is to be sent ([`Central::unsent`]). In between, every message has been applied and every reply is an [`Answer`] that
+//! is to be sent ([`Central::unsent`]). In between, every message has been applied and every reply is an `Answer` that
 //! waits for the commit: until then no byte of it exists, so none can slip past the barrier.
 //!
 //! The way of one batch: `receive` cuts the input into messages; `register` checks it and stages its rows in the store

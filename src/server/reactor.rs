@@ -1,12 +1,12 @@
 //! One thread, one `Poll`: carries bytes between the sockets and the [`Central`], a turn at a time.
 //!
-//! [`Reactor::turn`] names its steps in the order in which a bet lives them. mio reports a socket once and not again
+//! `Reactor::turn` names its steps in the order in which a bet lives them. mio reports a socket once and not again
 //! until it has been read (or written) to the point of `WouldBlock`. A connection that its share of the turn, or the time of
 //! it, cut short of that point therefore goes on the list of the unfinished, and the next poll does not sleep while that
 //! list holds anything.
 //!
 //! A connection is closed only after its replies are written and the rest of its input has been read and dropped, within
-//! [`LINGER`] and [`LINGER_BYTES`]: closing a socket with unread input resets the connection, and a reset can destroy
+//! `LINGER` and `LINGER_BYTES`: closing a socket with unread input resets the connection, and a reset can destroy
 //! the reply just written (RFC 1122, 4.2.2.13).
 
 use std::collections::VecDeque;
