@@ -301,7 +301,7 @@ impl<M: Medium> Reactor<M> {
 
     fn welcome(&mut self, mut socket: TcpStream, peer: SocketAddr, now: Now) {
         if self.central.is_full() {
-            return self.turn_away(&mut socket, peer);
+            return turn_away(&mut socket, peer);
         }
         let id = self.central.connect(peer.ip(), now);
         let registered = configure(&socket).and_then(|()| {
@@ -319,18 +319,6 @@ impl<M: Medium> Reactor<M> {
             Connection { socket, peer, readable: false, listed: false, turn: 0, taken: 0, ended: false, linger: None };
         self.connections[id.0] = Some(connection);
         self.deadlines.set(id, self.central.deadline(id));
-    }
-
-    /// Tells a connection that there is no room for it, without waiting: a new socket has room for these few bytes. What it
-    /// has said already is read, because a socket closed with unread input takes the reply with it.
-    fn turn_away(&mut self, socket: &mut TcpStream, peer: SocketAddr) {
-        let mut reply = Vec::new();
-        Message::RegisterBetFailed(ErrorCode::Unavailable).encode(&mut reply);
-        let told = socket.write(&reply).and_then(|_| socket.shutdown(Shutdown::Write));
-        let how = told.map_or_else(|error| error.to_string(), |()| "told".to_owned());
-        // It is closed whatever comes of this.
-        let _ = socket.read(&mut self.slice);
-        event!(Warn, "accept_connections", fail, "ip": peer.ip(), "error": "MAX_CONNECTIONS reached", "peer": how);
     }
 
     /// Takes a slice from each ready connection in turn, and again, until none has any more to say, each has had its
@@ -576,6 +564,16 @@ fn configure(socket: &TcpStream) -> io::Result<()> {
     let keepalive =
         TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
     SockRef::from(socket).set_tcp_keepalive(&keepalive)
+}
+
+/// Tells a connection that there is no room for it, without waiting: a new socket has room for these few bytes. It is told
+/// before this end is closed, so that the reset which unread input then causes comes behind the reply.
+fn turn_away(socket: &mut TcpStream, peer: SocketAddr) {
+    let mut reply = Vec::new();
+    Message::RegisterBetFailed(ErrorCode::Unavailable).encode(&mut reply);
+    let told = socket.write(&reply).and_then(|_| socket.shutdown(Shutdown::Write));
+    let how = told.map_or_else(|error| error.to_string(), |()| "told".to_owned());
+    event!(Warn, "accept_connections", fail, "ip": peer.ip(), "error": "MAX_CONNECTIONS reached", "peer": how);
 }
 
 /// Errors of accept(2) that concern the connection that was to be accepted, and not the next one.
