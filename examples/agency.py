@@ -39,8 +39,16 @@ class Passing(Exception):
     """The central can't take anything now; later it may."""
 
 
+def encode_rows(agency, rows):
+    """The bets of the rows of the agency's file, as they stand in a batch."""
+    for row in rows:
+        try:
+            yield encode_bet(agency, row)
+        except (ValueError, struct.error) as error:
+            raise Refused(f"line {rows.line_num}: {error}") from error
+
+
 def encode_bet(agency, row):
-    """A bet as it stands in a batch, from a row of the agency's file."""
     first_name, last_name, document, birthdate, number = row
     first_name, last_name = first_name.encode(), last_name.encode()
     birthday = (datetime.date.fromisoformat(birthdate) - EPOCH).days * 86400
@@ -53,18 +61,18 @@ def encode_bet(agency, row):
 
 
 def batches(bets):
-    """RegisterBets messages of at most 8 kB, each with the number of its bets."""
+    """RegisterBets messages of at most 8 kB."""
     packet, count = bytearray(BATCH_HEAD.size), 0
     for bet in bets:
         if len(packet) + len(bet) > MAX_PACKET_BYTES:
             BATCH_HEAD.pack_into(packet, 0, REGISTER_BETS, count)
-            yield packet, count
+            yield packet
             packet, count = bytearray(BATCH_HEAD.size), 0
         packet += bet
         count += 1
     if count:
         BATCH_HEAD.pack_into(packet, 0, REGISTER_BETS, count)
-        yield packet, count
+        yield packet
 
 
 class Central:
@@ -75,6 +83,7 @@ class Central:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.reader = self.socket.makefile("rb")
+        self.stored = 0  # bets that its Welcome said are stored
 
     def __enter__(self):
         return self
@@ -114,13 +123,14 @@ def converse(central, options):
     credential = options.credential.encode()
     central.say(HELLO, struct.pack(">HIH", PROTOCOL_VERSION, options.id, len(credential)) + credential)
     stored, state = central.expect(WELCOME, "QB")
-    with open(options.file, encoding="utf-8", newline="") as file:
+    central.stored = stored
+    with open_bets(options.file) as file:
         rows = csv.reader(file)
         held = sum(1 for _ in itertools.islice(rows, stored))
         if held < stored:
             raise Refused(f"the central has {stored} bets of this agency, and {options.file} holds only {held}")
         if state == OPEN:
-            send_bets(central, (encode_bet(options.id, row) for row in rows), options.window)
+            send_bets(central, encode_rows(options.id, rows), options.window)
             # Only now: bets of a batch refused after this could never be sent again.
             central.say(ALL_BETS_SENT)
         elif next(rows, None) is not None:
@@ -130,10 +140,17 @@ def converse(central, options):
     return central.read(f">{count}I")
 
 
+def open_bets(path):
+    try:
+        return open(path, encoding="utf-8", newline="")
+    except OSError as error:
+        raise Refused(str(error)) from error
+
+
 def send_bets(central, bets, window):
     """Sends every bet, at most `window` batches ahead of their replies, and waits for the last reply."""
     unanswered = 0
-    for packet, _ in batches(bets):
+    for packet in batches(bets):
         if unanswered == window:
             central.expect(REGISTER_BET_OK)
             unanswered -= 1
@@ -155,14 +172,20 @@ def pauses(patience):
 def run(options):
     """The agency's winners, over as many connections as it takes."""
     host, _, port = options.server.rpartition(":")
-    for pause in pauses(options.patience):
+    failures, stored = pauses(options.patience), 0
+    while True:
+        central = None
         try:
             with Central((host, int(port))) as central:
                 return converse(central, options)
         except (OSError, Passing) as error:
+            if central and central.stored > stored:
+                failures, stored = pauses(options.patience), central.stored
+            pause = next(failures, None)
+            if pause is None:
+                raise Refused(f"{error}; gave up after {options.patience} s") from error
             print(f"{error}; trying again in {pause:.1f} s", file=sys.stderr)
             time.sleep(pause)
-    raise Refused(f"gave up after {options.patience} s")
 
 
 def main():
@@ -175,7 +198,7 @@ def main():
     parser.add_argument("--patience", type=float, default=60, help="how long to go on trying, in seconds")
     try:
         winners = run(parser.parse_args())
-    except (Refused, ValueError, FileNotFoundError) as error:
+    except (Refused, ValueError) as error:
         sys.exit(f"agency.py: {error}")
     print(f"action: consulta_ganadores | result: success | cant_ganadores: {len(winners)}")
 

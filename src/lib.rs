@@ -1,4 +1,5 @@
-//! Lotería Nacional: agencies send bets to a central, which stores them, draws when all have finished, and tells each its winners.
+//! Lotería Nacional: agencies send bets to a central, which stores them, draws when all have finished, and tells each its
+//! winners.
 //!
 //! # The way of a bet
 //! 1. An agency reads it from a row of its file: [`client::source`].
@@ -15,10 +16,11 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`server`] | the central: its loop, its sessions, its limits |
-//! | [`client`] | an agency: its bets, its conversation, its patience |
 //! | `contest` | both programs as processes, for `make run`, tests and benchmarks (feature `tools`) |
-//! | [`config`], [`logging`] | what both programs are told, and what they tell |
+//! | [`client`] | an agency: its bets, its conversation, its patience |
+//! | [`config`] | what both programs are told |
+//! | [`server`] | the central: its loop, its sessions, its limits |
+//! | [`logging`] | what both programs tell |
 //! | [`storage`] | the two files, their commits and their recovery |
 //! | [`lottery`] | the rules, without any I/O |
 //! | [`protocol`] | the wire, without any I/O |

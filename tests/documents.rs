@@ -64,7 +64,7 @@ fn commands(document: &str) -> Vec<String> {
     blocks.flat_map(str::lines).map(without_comment).filter(|line| !line.is_empty()).collect()
 }
 
-/// The numbers of a table of figures: every number of the section under the heading whose position is `section`.
+/// The numbers of every table of a document.
 fn figures(document: &str) -> Vec<String> {
     let rows = outside_blocks(document).filter(|line| line.starts_with('|'));
     let is_part = |character: char| character.is_ascii_digit() || character == '.' || character == ',';
@@ -83,6 +83,16 @@ fn both_readmes_have_the_same_sections_commands_and_figures() {
 }
 
 #[test]
+fn no_document_is_unfinished() {
+    for document in ["README.md", "README.es.md", "CONTRIBUTING.md", "protocol.md", "errors.md"] {
+        let text = read(document);
+        let is_placeholder =
+            |line: &&str| line.len() > 3 && line.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_');
+        assert_eq!(text.lines().find(is_placeholder), None, "{document}");
+    }
+}
+
+#[test]
 fn every_make_target_that_a_document_names_exists() {
     let makefile = read("Makefile");
     let targets: BTreeSet<&str> = makefile
@@ -91,7 +101,7 @@ fn every_make_target_that_a_document_names_exists() {
         .filter_map(|line| line.split_once(':').filter(|(_, rest)| !rest.starts_with('=')))
         .flat_map(|(names, _)| names.split_whitespace())
         .collect();
-    for document in ["README.md", "README.es.md", "CONTRIBUTING.md", "protocol.md"] {
+    for document in ["README.md", "README.es.md", "CONTRIBUTING.md", "protocol.md", "errors.md"] {
         let text = read(document);
         let named = text.split("make ").skip(1).filter_map(|rest| {
             let end = rest
@@ -109,7 +119,7 @@ fn every_make_target_that_a_document_names_exists() {
 
 #[test]
 fn every_file_that_a_document_links_to_exists() {
-    for document in ["README.md", "README.es.md", "CONTRIBUTING.md", "protocol.md"] {
+    for document in ["README.md", "README.es.md", "CONTRIBUTING.md", "protocol.md", "errors.md"] {
         let text = read(document);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();

@@ -14,7 +14,7 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressFinish, ProgressStyle};
 use loteria::contest::check::{self, Difference, Sent};
 use loteria::contest::{Ended, Process, Programs, agency_files, field, port_of};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use thiserror::Error;
 
 /// The exit code of a program that a signal interrupted, by the shells' convention.
@@ -40,17 +40,67 @@ enum RunError {
 }
 
 fn main() -> ExitCode {
-    let mut arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let asked_for_logs = arguments.pop_if(|last| last == "--logs").is_some();
-    let folder = arguments.first().map_or_else(|| PathBuf::from(".data"), PathBuf::from);
-    let screen = if asked_for_logs || !io::stdout().is_terminal() { Screen::Lines } else { Screen::lines_in_place() };
-    match run(&folder, &screen) {
+    let options = match Options::parse(lexopt::Parser::from_env()) {
+        Ok(Asked::Run(options)) => options,
+        Ok(Asked::Text(text)) => {
+            // Nobody may be reading.
+            let _ = io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("run: {error}; see --help");
+            return ExitCode::FAILURE;
+        }
+    };
+    let is_quiet = !options.logs && io::stdout().is_terminal();
+    let screen = if is_quiet { Screen::lines_in_place() } else { Screen::Lines };
+    match run(&options.folder, &screen) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(RunError::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(RunError::Interrupted) => {
+            eprintln!("run: interrupted; nothing is left running");
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             eprintln!("run: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// How it was called.
+struct Options {
+    folder: PathBuf,
+    logs: bool,
+}
+
+/// What the arguments ask for.
+enum Asked {
+    Run(Options),
+    Text(String),
+}
+
+const HELP: &str = "Usage: run [--logs] [FOLDER]
+
+Runs a central and one agency for each file agency-N.csv of FOLDER (.data).
+  --logs      every line as it comes, also on a terminal
+  --help, --version
+";
+
+impl Options {
+    fn parse(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
+        use lexopt::prelude::{Long, Short, Value};
+
+        let (mut folder, mut logs) = (None, false);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("logs") => logs = true,
+                Long("help") | Short('h') => return Ok(Asked::Text(HELP.to_owned())),
+                Long("version") | Short('V') => return Ok(Asked::Text(format!("run {}\n", env!("CARGO_PKG_VERSION")))),
+                Value(path) if folder.is_none() => folder = Some(PathBuf::from(path)),
+                unexpected => return Err(unexpected.unexpected()),
+            }
+        }
+        Ok(Asked::Run(Options { folder: folder.unwrap_or_else(|| PathBuf::from(".data")), logs }))
     }
 }
 
@@ -103,7 +153,8 @@ fn run(data: &Path, screen: &Screen) -> Result<(), RunError> {
         return Err(RunError::NoData(data.to_owned()));
     }
     let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    // SIGHUP too: closing the terminal must not leave a central behind.
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
     let folder = tempfile::tempdir()?;

@@ -84,7 +84,7 @@ fn retry<S: BetSource>(
         return Err(ClientError::Unsure { why });
     }
     let Some(pause) = pauses.next(Instant::now()) else {
-        return Err(ClientError::gave_up(why, pauses));
+        return Err(ClientError::gave_up(&config.server_address, why, pauses));
     };
     event!(Warn, "connect", in_progress, "client_id": config.id, "server_address": config.server_address,
         "error": why, "retry_in": format_args!("{}ms", pause.as_millis()));

@@ -38,7 +38,7 @@ fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Re
         };
         interrupt.check()?;
         let Some(pause) = pauses.next(Instant::now()) else {
-            return Err(ClientError::gave_up(error.to_string(), &pauses));
+            return Err(ClientError::gave_up(&config.server_address, error.to_string(), &pauses));
         };
         event!(Warn, "receive_message", in_progress, "client_id": config.id, "server_address": config.server_address,
             "error": error, "retry_in": format_args!("{}ms", pause.as_millis()));

@@ -46,8 +46,10 @@ pub enum ClientError {
         why: String,
     },
     /// Trying again has not helped for as long as it is configured to.
-    #[error("{why}; gave up after trying for {tried}, see retry.timeout")]
+    #[error("{server_address}: {why}; gave up after trying for {tried}, see retry.timeout")]
     GaveUp {
+        /// The central's, as configured.
+        server_address: String,
         /// What went wrong last.
         why: String,
         /// How long it was tried.
@@ -56,8 +58,9 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    fn gave_up(why: String, pauses: &Pauses) -> ClientError {
+    fn gave_up(server_address: &str, why: String, pauses: &Pauses) -> ClientError {
         let tried = pauses.failing_for(Instant::now());
-        ClientError::GaveUp { why, tried: show_duration(Duration::from_millis(tried.as_millis() as u64)) }
+        let tried = show_duration(Duration::from_millis(tried.as_millis() as u64));
+        ClientError::GaveUp { server_address: server_address.to_owned(), why, tried }
     }
 }

@@ -47,7 +47,9 @@ impl Pauses {
         let give_up_at = *self.failing_since.get_or_insert(now) + self.timeout;
         let pause = self.next / 2 + (self.next / 2).mul_f64(random_fraction());
         self.next = (self.next * 2).min(LONGEST);
-        (now + pause <= give_up_at).then_some(pause)
+        // The last pause ends with the time that there is, so that there is an attempt at its end.
+        let left = give_up_at.saturating_duration_since(now);
+        (!left.is_zero()).then_some(pause.min(left))
     }
 }
 

@@ -484,7 +484,7 @@ impl<M: Medium> Reactor<M> {
     /// The connection broke.
     fn lose(&mut self, id: SessionId, error: &io::Error) {
         if let Some(connection) = &self.connections[id.0] {
-            event!(Warn, "receive_message", fail, "ip": connection.peer.ip(), "error": error);
+            event!(Warn, "lose_connection", success, "ip": connection.peer.ip(), "error": error);
         }
         self.close(id);
     }

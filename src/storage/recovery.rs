@@ -32,7 +32,7 @@ pub enum RecoveryError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The bets are damaged.
-    #[error("the file of bets is damaged, {0}; restore it from a copy, or move it away to begin a new contest")]
+    #[error("the file of bets is damaged, {0}; restore it from a copy, or move both files away to begin a new contest")]
     Bets(Damage),
     /// The closings are damaged.
     #[error(
