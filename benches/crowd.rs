@@ -110,7 +110,8 @@ fn draw(crowd: &mut [TcpStream]) -> Result<(), Box<dyn Error>> {
     crowd[0].write_all(&closing)?;
     for (agency, stream) in (1_u32..).zip(crowd) {
         let mut expected = Vec::new();
-        Message::encode_inform_winners(&[agency], &mut expected);
+        Message::encode_winners_head(1, &mut expected);
+        Message::encode_documents(&[agency], &mut expected);
         let mut winners = vec![0; expected.len()];
         stream.read_exact(&mut winners)?;
         assert_eq!(winners, expected, "the winners of agency {agency}");

@@ -21,6 +21,7 @@
 //! | [`config`] | what both programs are told |
 //! | [`server`] | the central: its loop, its sessions, its limits |
 //! | [`logging`] | what both programs tell |
+//! | [`grace`] | how both end when they can't end by themselves |
 //! | [`storage`] | the two files, their commits and their recovery |
 //! | [`lottery`] | the rules, without any I/O |
 //! | [`protocol`] | the wire, without any I/O |
@@ -34,6 +35,7 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "tools")]
 pub mod contest;
+pub mod grace;
 pub mod logging;
 pub mod lottery;
 #[cfg(not(feature = "planted-faults"))]

@@ -104,7 +104,7 @@ impl Contest {
         let mut closings: Vec<String> =
             fs::read_to_string(closings).expect("read").lines().map(str::to_owned).collect();
         closings.sort();
-        assert_eq!(closings, (1..=AGENCIES).map(|agency| format!("{agency},{BETS}")).collect::<Vec<_>>());
+        assert_eq!(closings, (1..=AGENCIES).map(|agency| format!("{agency},{BETS},{AGENCIES}")).collect::<Vec<_>>());
     }
 }
 

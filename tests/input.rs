@@ -4,8 +4,7 @@
 mod fixture;
 
 use fixture::by_hand::{
-    ACK, ALL_BETS_SENT, BIRTHDATE, Bet, OPEN, REGISTER_BET_OK, hello_in_version, register_bet_failed, register_bets,
-    welcome,
+    ACK, BIRTHDATE, Bet, OPEN, REGISTER_BET_OK, hello, hello_in_version, register_bet_failed, register_bets, welcome,
 };
 use fixture::{Central, wait_for};
 use loteria::storage::load_bets;
@@ -107,14 +106,10 @@ fn what_a_hello_says_is_taken_at_its_limits_and_refused_beyond_them() {
 }
 
 #[test]
-fn a_batch_may_be_empty_and_belongs_to_nobody() {
+fn a_batch_may_be_empty_but_not_of_nobody() {
     let central = Central::start(1);
-    central
-        .connect()
-        .send(&register_bets(&[]))
-        .expect(REGISTER_BET_OK)
-        .send(ALL_BETS_SENT)
-        .expect(&register_bet_failed(7));
+    central.connect().send(&register_bets(&[])).expect(&register_bet_failed(7)).expect_closed();
+    central.connect().send(&hello(1)).expect(&welcome(0, 0)).send(&register_bets(&[])).expect(REGISTER_BET_OK);
     assert_eq!(central.bets(), "");
 }
 

@@ -48,7 +48,10 @@ impl Owned {
             Owned::Ack => Message::Ack.encode(output),
             Owned::AllBetsSent => Message::AllBetsSent.encode(output),
             Owned::RequestWinners => Message::RequestWinners.encode(output),
-            Owned::InformWinners(documents) => Message::encode_inform_winners(documents, output),
+            Owned::InformWinners(documents) => {
+                Message::encode_winners_head(documents.len(), output);
+                Message::encode_documents(documents, output);
+            }
             Owned::Hello { version, agency, credential } => {
                 Message::Hello { version: *version, agency: *agency, credential }.encode(output);
             }

@@ -81,14 +81,14 @@ fn zeros_that_a_power_loss_left_are_cut_off_however_many_they_are() {
 
 #[test]
 fn a_torn_closing_is_cut_off_and_its_agency_is_open_still() {
-    let (central, line) = recover(format!("{ANA}{LEO}").as_bytes(), b"2,1\r\n1,1");
-    assert!(line.ends_with("bets: 2 | agencies_closed: 1 | truncated_bytes: 3"), "{line}");
+    let (central, line) = recover(format!("{ANA}{LEO}").as_bytes(), b"2,1,2\r\n1,1,2");
+    assert!(line.ends_with("bets: 2 | agencies_closed: 1 | truncated_bytes: 5"), "{line}");
     let row = |row: &str| row.split_once(',').expect("fields").1.to_owned();
     let agency = run(&mut central.agency_with_rows(1, &row(ANA)));
     assert_eq!(field(agency.lines_with("consulta_ganadores")[0], "cant_ganadores"), Some("1"));
     assert!(central.process.wait_for("action: sorteo | result: success").is_some());
     let closings = fs::read_to_string(central.folder.path().join("bets.csv.closed")).expect("read");
-    assert_eq!(closings, "2,1\r\n1,1\r\n");
+    assert_eq!(closings, "2,1,2\r\n1,1,2\r\n");
 }
 
 #[test]
@@ -131,11 +131,12 @@ fn a_tail_that_is_no_beginning_of_a_row_is_not_taken_for_a_crash() {
 fn closings_that_do_not_fit_the_bets_are_not_believed() {
     let bets = format!("{ANA}{LEO}");
     for (closings, fault) in [
-        ("1,2\r\n", "line 1: agency 1 closed with 2 bets, and 1 are stored"),
-        ("2,1\r\n1,0\r\n", "line 2: agency 1 closed with 0 bets, and 1 are stored"),
-        ("3,0\r\n", "line 1: agency 3 is not one of the 2"),
-        ("1\r\n2,1\r\n", "line 1: 1 fields instead of 2"),
-        ("1,one\r\n2,1\r\n", "line 1: bets is not a number"),
+        ("1,2,2\r\n", "line 1: agency 1 closed with 2 bets, and 1 are stored"),
+        ("2,1,2\r\n1,0,2\r\n", "line 2: agency 1 closed with 0 bets, and 1 are stored"),
+        ("3,0,2\r\n", "line 1: agency 3 is not one of the 2"),
+        ("1\r\n2,1,2\r\n", "line 1: 1 fields instead of 3"),
+        ("1,1,5\r\n", "line 1: it is of a contest of 5 agencies, and NUM_AGENCIES is 2"),
+        ("1,one,2\r\n2,1,2\r\n", "line 1: bets is not a number"),
     ] {
         let ended = refuse(bets.as_bytes(), closings.as_bytes());
         assert_says(&ended, "the file of closed agencies is damaged, ");
@@ -145,11 +146,11 @@ fn closings_that_do_not_fit_the_bets_are_not_believed() {
 
 #[test]
 fn without_its_file_of_bets_a_contest_does_not_go_on() {
-    let folder = folder(None, Some(b"1,1\r\n"));
+    let folder = folder(None, Some(b"1,1,2\r\n"));
     let ended = run(programs().server(folder.path()).env("NUM_AGENCIES", "2"));
     assert_eq!(ended.status.code(), Some(1));
     assert_says(&ended, "agency 1 closed with 1 bets, and 0 are stored");
-    assert_eq!(fs::read(folder.path().join("bets.csv.closed")).expect("read"), b"1,1\r\n");
+    assert_eq!(fs::read(folder.path().join("bets.csv.closed")).expect("read"), b"1,1,2\r\n");
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn bets_of_more_agencies_than_take_part_are_refused() {
 #[test]
 fn rows_that_end_with_a_line_feed_only_are_read_too() {
     let bets = format!("{ANA}{LEO}").replace("\r\n", "\n");
-    let (central, line) = recover(bets.as_bytes(), b"1,1\n");
+    let (central, line) = recover(bets.as_bytes(), b"1,1,2\n");
     assert!(line.ends_with("bets: 2 | agencies_closed: 1 | truncated_bytes: 0"), "{line}");
     assert_eq!(central.bets(), bets, "they stay as they are");
 }

@@ -152,7 +152,8 @@ fn an_agency_waits_longer_each_time_and_never_quite_as_long() {
     };
     let pauses: Vec<u64> = ended.lines_with("result: in_progress").iter().map(pause).collect();
     assert!(pauses.len() >= 3, "{pauses:?}");
-    for (&pause, longest) in pauses.iter().zip([100, 200, 400, 800, 1600]) {
+    // The last ends with the time that there is.
+    for (&pause, longest) in pauses[..pauses.len() - 1].iter().zip([100, 200, 400, 800, 1600]) {
         assert!(longest / 2 <= pause && pause <= longest, "{pauses:?}");
     }
 }

@@ -161,7 +161,7 @@ fn signals_by_the_dozen_end_a_server_once() {
 fn agency_of(bets: u32, listener: &TcpListener, folder: &Path) -> Process {
     fs::write(folder.join("agency.csv"), many_rows(bets)).expect("written");
     let port = listener.local_addr().expect("an address").port();
-    start(programs().client(folder, 1, port).env("CLI_BATCH_WINDOW", "1024"))
+    start(programs().client(folder, 1, port).env("CLI_BATCH_WINDOW", "128"))
 }
 
 fn listener() -> TcpListener {

@@ -2,16 +2,18 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use loteria::config::server::{self as config, ServerConfig};
 use loteria::config::{ConfigError, Settings};
+use loteria::grace::end_after_grace;
 use loteria::lottery::Lottery;
 use loteria::server::central::Central;
 use loteria::server::reactor::{self, Reactor, ReactorError};
 use loteria::server::{Limits, descriptors};
 use loteria::storage::{self, OpenError, RecoveryError, Store};
 use loteria::{event, logging};
-use signal_hook::consts::SIGXFSZ;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use thiserror::Error;
 
 /// Why the central does not start, or does not go on.
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<reactor::Stop, ServerError> {
     let signals = reactor::listen_for_signals().map_err(ServerError::SetUp)?;
+    end_in_any_case().map_err(ServerError::SetUp)?;
     let config = configure()?;
     outlive_file_size_limit().map_err(ServerError::SetUp)?;
     let (central, turn_bytes) = recover(&config)?;
@@ -62,6 +65,17 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let stop = reactor.run()?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());
     Ok(stop)
+}
+
+/// A thread that waits for the signals too, for when the loop does not come to hear of them.
+fn end_in_any_case() -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            end_after_grace(if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
+        }
+    })?;
+    Ok(())
 }
 
 /// A limit on the size of files is to be an error of the write that runs into it, as a full disk is, and not the end of the process.

@@ -100,6 +100,8 @@ fn converse<S: BetSource>(
 ) -> Result<Outcome, Broken> {
     let mut connection = interrupt.connect(&config.server_address)?;
     event!(Debug, "connect", success, "client_id": config.id, "server_address": config.server_address);
+    connection.set_read_timeout(Some(config.reply_timeout))?;
+    connection.set_write_timeout(Some(config.reply_timeout))?;
     conversation.begin();
     let outcome = exchange(conversation, progress, &mut connection);
     interrupt.release();
@@ -118,6 +120,7 @@ fn exchange<S: BetSource>(
 ) -> Result<Outcome, Broken> {
     let mut output = Vec::new();
     let mut reply = [0; REPLY_BYTES];
+    let mut is_patient = false;
     loop {
         output.clear();
         conversation.speak(&mut output)?;
@@ -131,6 +134,10 @@ fn exchange<S: BetSource>(
             hear_the_rest(conversation, connection, &mut reply)?;
             return Err(error.into());
         }
+        if conversation.awaits_winners() && !std::mem::replace(&mut is_patient, true) {
+            // The draw may be days away.
+            connection.set_read_timeout(None)?;
+        }
         match connection.read(&mut reply) {
             Ok(0) => {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the central closed the connection").into());
@@ -140,6 +147,11 @@ fn exchange<S: BetSource>(
                 progress.advance(conversation.stored());
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(
+                    io::Error::new(io::ErrorKind::TimedOut, "the central says nothing, see reply.timeout").into()
+                );
+            }
             Err(error) => return Err(error.into()),
         }
     }

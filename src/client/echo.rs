@@ -1,6 +1,6 @@
 //! The echo client of exercises 1 to 4: a line, a connection for it, the line back.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
@@ -48,6 +48,7 @@ fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Re
 
 fn echo(message: &str, config: &ClientConfig, interrupt: &Interrupt) -> io::Result<String> {
     let mut connection = interrupt.connect(&config.server_address)?;
+    connection.set_read_timeout(Some(config.reply_timeout))?;
     let answer = ask(&mut connection, message);
     interrupt.release();
     drop(connection);
@@ -55,10 +56,13 @@ fn echo(message: &str, config: &ClientConfig, interrupt: &Interrupt) -> io::Resu
     answer
 }
 
+/// What is no echo of the message is not read to its end, wherever that is.
+const MAX_ANSWER_BYTES: u64 = 8192;
+
 fn ask(connection: &mut TcpStream, message: &str) -> io::Result<String> {
     connection.write_all(format!("{message}\n").as_bytes())?;
     let mut answer = String::new();
-    BufReader::new(connection).read_line(&mut answer)?;
+    BufReader::new(connection.take(MAX_ANSWER_BYTES)).read_line(&mut answer)?;
     match answer.strip_suffix('\n') {
         Some(line) => Ok(line.trim_end_matches('\r').to_owned()),
         None => Err(io::Error::new(

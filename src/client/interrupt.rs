@@ -2,7 +2,7 @@
 //!
 //! A thread waits for the signals. When one comes it wakes a sleeper and shuts the connection down, which makes a
 //! blocked connect, read or write return at once; each of those then finds that it was interrupted. What can't be
-//! woken (a name server that does not answer) is left behind: the process ends after [`GRACE`] all the same.
+//! woken (a name server that does not answer) is left behind: the process ends after [a while](crate::grace) all the same.
 
 use std::io;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -15,10 +15,7 @@ use signal_hook::iterator::Signals;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use thiserror::Error;
 
-use crate::event;
-
-/// How long an interrupted client may take to end by itself.
-pub const GRACE: Duration = Duration::from_millis(600);
+use crate::grace::end_after_grace;
 
 /// How long one attempt to connect may take. Another follows.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,9 +70,7 @@ impl Interrupt {
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             if let Some(signal) = signals.forever().next() {
                 listener.request(signal);
-                thread::sleep(GRACE);
-                event!(Info, "exit", success, "signal": signal_name(signal), "reason": "what was blocked did not wake");
-                std::process::exit(0);
+                end_after_grace(signal_name(signal));
             }
         })?;
         Ok(interrupt)

@@ -40,6 +40,8 @@ pub struct ClientConfig {
     pub credential: Credential,
     /// How long it goes on trying to reach the central without getting any further.
     pub retry_timeout: Duration,
+    /// How long it waits for a reply, but for the winners.
+    pub reply_timeout: Duration,
     /// Where its bets come from.
     pub bets: BetsFrom,
 }
@@ -110,7 +112,7 @@ const MAX_AMOUNT: Key = key(
     "bets of a batch at most, 1 to 65535; 8192 bytes are never exceeded",
 );
 const WINDOW: Key =
-    key("batch.window", "CLI_BATCH_WINDOW", "16", "batches sent and not yet answered at most, 1 to 1024");
+    key("batch.window", "CLI_BATCH_WINDOW", "16", "batches sent and not yet answered at most, 1 to 128");
 const BETS_FILE: Key = key(
     "bets.file",
     "CLI_BETS_FILE",
@@ -141,11 +143,17 @@ const RETRY: Key = key(
     "60s",
     "how long to go on trying to reach the central without getting any further",
 );
+const REPLY: Key = key(
+    "reply.timeout",
+    "CLI_REPLY_TIMEOUT",
+    "30s",
+    "how long to wait for a reply before connecting again; winners are waited for without end",
+);
 
 const VALID_HANDSHAKE: &str = "true or false";
 
 /// Every key of the file.
-pub const KEYS: [Key; 13] = [
+pub const KEYS: [Key; 14] = [
     ID,
     ADDRESS,
     MODE,
@@ -159,6 +167,7 @@ pub const KEYS: [Key; 13] = [
     CREDENTIAL,
     CREDENTIAL_FILE,
     RETRY,
+    REPLY,
 ];
 
 const FIRST_NAME: Key = key("", "NOMBRE", "", "first name of the one bet to send (exercise 5)");
@@ -245,10 +254,11 @@ impl ClientConfig {
             loop_period: settings.duration(&LOOP_PERIOD)?,
             log_level: settings.require(&LEVEL, Level::NAMES, Level::from_name)?,
             batch_max_amount: settings.number(&MAX_AMOUNT, 1..=65_535)?,
-            batch_window: settings.number(&WINDOW, 1..=1024)?,
+            batch_window: settings.number(&WINDOW, 1..=128)?,
             handshake: settings.require(&HANDSHAKE, VALID_HANDSHAKE, |text| text.parse().ok())?,
             credential: credential(settings)?,
             retry_timeout: settings.duration(&RETRY)?,
+            reply_timeout: settings.duration(&REPLY)?,
             bets: bets_from(settings, id)?,
         })
     }

@@ -61,12 +61,13 @@ const ECHO_LINE_BYTES: Key = key("MAX_ECHO_LINE_BYTES", "8192", "bytes of a line
 const UNSENT_BYTES: Key =
     key("MAX_UNSENT_BYTES", "65536", "bytes of unread replies above which a connection is not read, 1024 to 16777216");
 const TURN_BYTES: Key = key("MAX_TURN_BYTES", "65536", "bytes taken from one connection in a turn, 512 to 16777216");
+const TURN_ANSWERS: Key = key("MAX_TURN_ANSWERS", "64", "replies to one connection in a turn, 1 to 65536");
 const SILENCE: Key = key("SILENCE_TIMEOUT", "30s", "how long a connection may stay without saying whose it is");
 const MESSAGE: Key = key("MESSAGE_TIMEOUT", "30s", "how long a message may take from its first byte to its last");
 const UNREAD: Key = key("UNREAD_TIMEOUT", "30s", "how long replies may stay unread");
 
 /// Every key of section `DEFAULT`.
-pub const KEYS: [Key; 17] = [
+pub const KEYS: [Key; 18] = [
     PORT,
     IP,
     BACKLOG,
@@ -81,6 +82,7 @@ pub const KEYS: [Key; 17] = [
     ECHO_LINE_BYTES,
     UNSENT_BYTES,
     TURN_BYTES,
+    TURN_ANSWERS,
     SILENCE,
     MESSAGE,
     UNREAD,
@@ -109,19 +111,22 @@ pub fn settings(environment: impl IntoIterator<Item = (String, String)>) -> Resu
 pub fn add_ini(settings: &mut Settings, path: &Path, text: &str) -> Result<(), ConfigError> {
     let failed = |error: ini::ParseError| ConfigError::File { path: path.to_owned(), reason: error.to_string() };
     let ini = Ini::load_from_str_noescape(text).map_err(failed)?;
+    // A misspelt AGENCIES would leave the door open.
+    if let Some(name) = ini.sections().flatten().find(|name| *name != "DEFAULT" && !agencies::is_section(name)) {
+        let reason = format!("section {name:?} is not one that is read, they are DEFAULT and AGENCIES");
+        return Err(ConfigError::File { path: path.to_owned(), reason });
+    }
     settings.add_file(path, default_section(&ini));
     settings.agencies = agencies::entries_of(&ini);
     Ok(())
 }
 
 /// The keys of section `DEFAULT` (in capitals, as Python's `configparser` does not tell them apart) and those before any section.
-/// A section that nobody reads stands there as a key that nobody reads.
 fn default_section(ini: &Ini) -> BTreeMap<String, String> {
     let sections = [ini.section(None::<String>), ini.section(Some("DEFAULT"))];
     let pairs = sections.into_iter().flatten().flat_map(|section| section.iter());
     let pairs = pairs.map(|(name, value)| (name.to_ascii_uppercase(), value.to_owned()));
-    let unknown = ini.sections().flatten().filter(|name| *name != "DEFAULT" && !agencies::is_section(name));
-    pairs.chain(unknown.map(|name| (format!("[{name}]"), String::new()))).collect()
+    pairs.collect()
 }
 
 impl ServerConfig {
@@ -165,6 +170,7 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
         echo_line_bytes: settings.number(&ECHO_LINE_BYTES, 1..=1 << 20)?,
         unsent_bytes: settings.number(&UNSENT_BYTES, 1024..=1 << 24)?,
         turn_bytes: settings.number(&TURN_BYTES, 512..=1 << 24)?,
+        turn_answers: settings.number(&TURN_ANSWERS, 1..=65_536)?,
         silence: duration(&SILENCE)?,
         message: duration(&MESSAGE)?,
         unread: duration(&UNREAD)?,

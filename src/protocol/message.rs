@@ -153,7 +153,8 @@ impl<'a> Message<'a> {
             Message::AllBetsSent => put_type(output, MessageType::AllBetsSent),
             Message::RequestWinners => put_type(output, MessageType::RequestWinners),
             Message::InformWinners(documents) => {
-                encode_winners(documents.len(), documents.iter(), output);
+                Message::encode_winners_head(documents.len(), output);
+                output.extend_from_slice(documents.0);
             }
             Message::Hello { version, agency, credential } => {
                 debug_assert!(credential.len() <= super::MAX_CREDENTIAL_BYTES, "checked where it was configured");
@@ -171,22 +172,22 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Appends an InformWinners with these documents to `output`.
-    pub fn encode_inform_winners(documents: &[u32], output: &mut Vec<u8>) {
-        encode_winners(documents.len(), documents.iter().copied(), output);
+    /// Appends an InformWinners with `winners` documents, up to where [those](Message::encode_documents) follow.
+    pub fn encode_winners_head(winners: usize, output: &mut Vec<u8>) {
+        put_type(output, MessageType::InformWinners);
+        put_u64(output, winners as u64);
+    }
+
+    /// Appends documents of an InformWinners.
+    pub fn encode_documents(documents: &[u32], output: &mut Vec<u8>) {
+        output.reserve(4 * documents.len());
+        documents.iter().for_each(|&document| put_u32(output, document));
     }
 
     /// Bytes of an InformWinners with `winners` documents.
     pub fn inform_winners_bytes(winners: usize) -> usize {
         TYPE_BYTES + 8 + 4 * winners
     }
-}
-
-fn encode_winners(count: usize, documents: impl Iterator<Item = u32>, output: &mut Vec<u8>) {
-    output.reserve(Message::inform_winners_bytes(count));
-    put_type(output, MessageType::InformWinners);
-    put_u64(output, count as u64);
-    documents.for_each(|document| put_u32(output, document));
 }
 
 const VEC_GROWS: &str = "writing to a Vec cannot fail";

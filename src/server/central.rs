@@ -239,7 +239,7 @@ impl<M: Medium> Central<M> {
 
     fn commit_closings(&mut self) -> Result<(), CommitError> {
         for (agency, bets) in self.lottery.staged_closings() {
-            self.store.stage_closing(agency, bets);
+            self.store.stage_closing(agency, bets, self.lottery.agencies());
         }
         if planted(Fault::DrawBeforeClosing) {
             return Ok(());
@@ -259,7 +259,12 @@ impl<M: Medium> Central<M> {
 
     /// `bytes` more of [`Central::unsent`] were sent; the rest can't be sent now.
     pub fn sent(&mut self, id: SessionId, bytes: usize, now: Now) {
-        self.sessions[id.0].take_sent(bytes, now.instant);
+        let Central { limits, lottery, sessions, .. } = self;
+        let session = &mut sessions[id.0];
+        session.take_sent(bytes, limits, now.instant);
+        if let Some(agency) = session.awaits_winners_of().filter(|_| session.unsent().is_empty()) {
+            session.refill(lottery.winners(agency).unwrap_or_default(), limits);
+        }
     }
 
     /// Whether `id` is to be closed now: it has been sent what it is owed, and nothing that it says matters.
@@ -433,7 +438,9 @@ impl<M: Medium> Central<M> {
     fn stage_batch(&mut self, id: SessionId, bets: Bets<'_>, today: Day) -> Result<Staged, BatchFault> {
         let own_agency = self.sessions[id.0].agency;
         let first = bets.clone().next().transpose().map_err(|fault| BatchFault::Bet { position: 1, fault })?;
-        let Some(agency) = own_agency.or(first.map(|bet| bet.agency)) else { return Ok(Staged::default()) };
+        let Some(agency) = own_agency.or(first.map(|bet| bet.agency)) else {
+            return Err(BatchFault::Refused(ErrorCode::NoAgency));
+        };
         self.lottery.find(agency).map_err(BatchFault::Refused)?;
         if self.is_superseded(id, agency) {
             return Err(BatchFault::Refused(ErrorCode::TakenOver));
@@ -603,7 +610,9 @@ impl<M: Medium> Central<M> {
     fn release(&mut self, bets_fault: Option<&str>, closings_fault: Option<&str>) {
         let mut answers = std::mem::take(&mut self.answers);
         for (id, answer) in answers.drain(..) {
-            if !self.sessions[id.0].void {
+            let session = &self.sessions[id.0];
+            // In the middle of a list of winners nothing else can be said.
+            if !session.void && session.awaits_winners_of().is_none() {
                 self.release_one(id, answer, bets_fault, closings_fault);
             }
             self.touched.push(id);
@@ -615,7 +624,7 @@ impl<M: Medium> Central<M> {
     }
 
     fn release_one(&mut self, id: SessionId, answer: Answer, bets_fault: Option<&str>, closings_fault: Option<&str>) {
-        let Central { lottery, sessions, .. } = self;
+        let Central { lottery, sessions, limits, .. } = self;
         let session = &mut sessions[id.0];
         match answer {
             Answer::Batch { bets, only } => match bets_fault {
@@ -647,7 +656,7 @@ impl<M: Medium> Central<M> {
                 event!(Debug, "hello", success, "ip": session.peer, "agencia": agency, "almacenadas": stored);
                 Message::Welcome { stored, state }.encode(session.output());
             }
-            Answer::Winners { agency } => release_winners(lottery, session, agency),
+            Answer::Winners { agency } => release_winners(lottery, session, agency, limits),
             Answer::Refusal(code) => {
                 event!(Debug, "refuse", success, "ip": session.peer, "codigo": code as u16, "error": code);
                 Message::RegisterBetFailed(code).encode(session.output());
@@ -671,13 +680,13 @@ impl<M: Medium> Central<M> {
     /// Answers whoever has been waiting. It happens once, with the commit of the last closing.
     fn draw(&mut self) {
         event!(Info, "sorteo", success);
-        let Central { lottery, sessions, touched, .. } = self;
+        let Central { lottery, sessions, touched, limits, .. } = self;
         for (key, session) in
             sessions.iter_mut().filter(|(_, session)| session.parked && !planted(Fault::ParkedForgotten))
         {
             let Some(agency) = session.agency else { continue };
             session.parked = false;
-            release_winners(lottery, session, agency);
+            release_winners(lottery, session, agency, limits);
             touched.push(SessionId(key));
         }
     }
@@ -698,15 +707,19 @@ impl<M: Medium> Central<M> {
 fn is_for_agencies_only(input: &[u8]) -> bool {
     let Some(&[high, low]) = input.first_chunk() else { return false };
     let message_type = MessageType::from_code(u16::from_be_bytes([high, low]));
-    message_type.is_ok_and(|message_type| !matches!(message_type, MessageType::Hello | MessageType::Ack))
+    !matches!(message_type, Ok(MessageType::Hello | MessageType::Ack))
 }
 
-fn release_winners(lottery: &Lottery, session: &mut Session, agency: u32) {
+fn release_winners(lottery: &Lottery, session: &mut Session, agency: u32, limits: &Limits) {
     let agency = if planted(Fault::WinnersBroadcast) { 1 } else { agency };
     // Asked for only after the draw.
     let winners = lottery.winners(agency).unwrap_or_default();
-    event!(Info, "informar_ganadores", success, "agencia": agency, "cantidad": winners.len());
-    Message::encode_inform_winners(winners, session.output());
+    if std::mem::replace(&mut session.informed, true) {
+        event!(Debug, "informar_ganadores", success, "agencia": agency, "cantidad": winners.len());
+    } else {
+        event!(Info, "informar_ganadores", success, "agencia": agency, "cantidad": winners.len());
+    }
+    session.inform_winners(agency, winners, limits);
 }
 
 /// The reason why nothing was stored, apart from the error after which nothing is known.

@@ -17,6 +17,8 @@ pub struct Limits {
     pub unsent_bytes: usize,
     /// Bytes taken from one connection in a turn: its share.
     pub turn_bytes: usize,
+    /// Replies to one connection in a turn: small messages cost more to answer than to read.
+    pub turn_answers: usize,
     /// How long a connection may stay without saying whose it is.
     pub silence: Duration,
     /// How long a message may take from its first byte to its last.
@@ -33,6 +35,7 @@ impl Default for Limits {
             echo_line_bytes: 8 * 1024,
             unsent_bytes: 64 * 1024,
             turn_bytes: 64 * 1024,
+            turn_answers: 64,
             silence: Duration::from_secs(30),
             message: Duration::from_secs(30),
             unread: Duration::from_secs(30),

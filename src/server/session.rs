@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::limits::Limits;
 use crate::planted::{Fault, planted};
-use crate::protocol::{ErrorCode, FIRST_BYTE, Scanner};
+use crate::protocol::{ErrorCode, FIRST_BYTE, Message, Scanner};
 
 /// What a connection has turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +46,27 @@ pub(super) struct Session {
     output: Vec<u8>,
     /// Bytes at the front of `output` that are sent.
     sent: usize,
-    /// Bytes of the replies that this turn will add to `output`.
+    /// Bytes of the replies that this turn will add to `output`, and how many replies those are.
     promised: usize,
+    answers: usize,
+    /// The rest of a list of winners that is longer than what may be unsent at once.
+    winners_left: Option<WinnersLeft>,
+    /// Whether it was told its winners before.
+    pub informed: bool,
     connected_at: Instant,
     /// When the message in `input` began.
     pub began_at: Option<Instant>,
-    /// Since when the peer has left replies unread.
+    /// Since when the peer has left replies unread, and how many bytes it has taken since.
     unread_since: Option<Instant>,
+    read: usize,
+}
+
+/// A part of an agency's winners that is yet to be said.
+#[derive(Debug)]
+struct WinnersLeft {
+    agency: u32,
+    /// The first of them.
+    from: usize,
 }
 
 impl Session {
@@ -73,9 +87,13 @@ impl Session {
             output: Vec::new(),
             sent: 0,
             promised: 0,
+            answers: 0,
+            winners_left: None,
+            informed: false,
             connected_at: now,
             began_at: None,
             unread_since: None,
+            read: 0,
         }
     }
 
@@ -107,26 +125,58 @@ impl Session {
     /// Takes note of a reply of `bytes` that the end of the turn will append.
     pub fn promise(&mut self, bytes: usize) {
         self.promised += bytes;
+        self.answers += 1;
     }
 
     /// The turn's replies are in the output.
     pub fn keep_promises(&mut self) {
-        self.promised = 0;
+        (self.promised, self.answers) = (0, 0);
         self.void = false;
     }
 
     /// Whether its peer has so many replies to read that nothing more is done for it.
     pub fn is_full(&self, limits: &Limits) -> bool {
         self.unsent().len() + self.promised >= limits.unsent_bytes
+            || self.answers >= limits.turn_answers
+            || self.winners_left.is_some()
     }
 
-    /// The peer has taken `bytes` more of the output; if any is left, it has been left unread since `now` at the latest.
-    pub fn take_sent(&mut self, bytes: usize, now: Instant) {
+    /// Appends an InformWinners to the output, or as much of it as may be unsent: [`Session::refill`] appends the rest. However
+    /// many connections ask, and however many winners there are, each holds a bounded part of the list.
+    pub fn inform_winners(&mut self, agency: u32, winners: &[u32], limits: &Limits) {
+        Message::encode_winners_head(winners.len(), &mut self.output);
+        self.winners_left = Some(WinnersLeft { agency, from: 0 });
+        self.refill(winners, limits);
+    }
+
+    /// Whose winners it has been told a part of.
+    pub fn awaits_winners_of(&self) -> Option<u32> {
+        self.winners_left.as_ref().map(|left| left.agency)
+    }
+
+    /// Appends the next of `winners`, those that [`Session::awaits_winners_of`] asks for.
+    pub fn refill(&mut self, winners: &[u32], limits: &Limits) {
+        let Some(left) = &mut self.winners_left else { return };
+        let to = winners.len().min(left.from + limits.unsent_bytes / 4);
+        Message::encode_documents(&winners[left.from..to], &mut self.output);
+        left.from = to;
+        if to == winners.len() {
+            self.winners_left = None;
+        }
+    }
+
+    /// The peer has taken `bytes` more of the output; if any is left, it has been left unread since `now` at the latest. A peer
+    /// that takes as much as may be unsent within its time is reading, however much there is to read.
+    pub fn take_sent(&mut self, bytes: usize, limits: &Limits, now: Instant) {
         self.sent += bytes;
+        self.read += bytes;
         if self.sent == self.output.len() {
-            self.drop_output();
-        } else {
-            self.unread_since.get_or_insert(now);
+            self.clear_output();
+        }
+        if self.output.is_empty() && self.winners_left.is_none() {
+            self.unread_since = None;
+        } else if self.unread_since.is_none() || self.read >= limits.unsent_bytes {
+            (self.unread_since, self.read) = (Some(now), 0);
         }
     }
 
@@ -137,10 +187,15 @@ impl Session {
         self.void = !planted(Fault::ReplyBehindCutReply);
     }
 
-    /// Forgets the output. What a burst allocated for it goes with it.
     fn drop_output(&mut self) {
-        self.sent = 0;
+        self.clear_output();
         self.unread_since = None;
+        self.winners_left = None;
+    }
+
+    /// Forgets the output. What a burst allocated for it goes with it.
+    fn clear_output(&mut self) {
+        self.sent = 0;
         if self.output.capacity() > KEPT_OUTPUT_BYTES {
             self.output = Vec::new();
         } else {

@@ -10,7 +10,7 @@
 //! | file | row | written |
 //! |---|---|---|
 //! | `STORAGE_FILEPATH` | `agency,first_name,last_name,document,birthdate,number` | before a batch is acknowledged |
-//! | the same with `.closed` | `agency,bets` | before anything is drawn |
+//! | the same with `.closed` | `agency,bets,agencies that take part` | before anything is drawn |
 
 mod journal;
 mod recovery;
@@ -58,8 +58,10 @@ impl<M: Medium> Store<M> {
     }
 
     /// Adds the closing of `agency`, all of whose `bets` are committed, to the next commit of closings.
-    pub fn stage_closing(&mut self, agency: u32, bets: u64) {
-        self.rows.write_closing(agency, bets, self.closings.staged());
+    ///
+    /// `agencies` take part: a contest that has begun to close goes on with as many, or its draw could happen twice.
+    pub fn stage_closing(&mut self, agency: u32, bets: u64, agencies: u32) {
+        self.rows.write_closing(agency, bets, agencies, self.closings.staged());
     }
 
     /// Bytes of rows that wait for the next commit of bets.
@@ -107,6 +109,12 @@ pub enum OpenError {
         /// What the system says.
         error: io::Error,
     },
+    /// It is a device, a pipe: nothing that is written there could be read again.
+    #[error("{}: not a regular file; STORAGE_FILEPATH must be one", path.display())]
+    NotAFile {
+        /// What it is not.
+        path: PathBuf,
+    },
     /// Another server has them open.
     #[error("{}: in use by another server; stop it, or set STORAGE_FILEPATH to another file", path.display())]
     Locked {
@@ -130,6 +138,9 @@ pub fn open(path: &Path) -> Result<(File, File), OpenError> {
 fn open_locked(path: &Path) -> Result<File, OpenError> {
     let failed = |error| OpenError::Io { path: path.to_owned(), error };
     let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(OpenError::NotAFile { path: path.to_owned() });
+    }
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),

@@ -63,6 +63,16 @@ pub enum Damage {
         /// How many take part.
         agencies: u32,
     },
+    /// An agency closed when another number of agencies took part.
+    #[error("line {line}: it is of a contest of {agencies} agencies, and NUM_AGENCIES is {now}")]
+    OtherAgencies {
+        /// The line of the closing.
+        line: u64,
+        /// How many took part.
+        agencies: u64,
+        /// How many do now.
+        now: u32,
+    },
     /// An agency closed with another number of bets than there are.
     #[error("line {line}: agency {agency} closed with {closed_with} bets, and {stored} are stored")]
     BetsMissing {
@@ -117,7 +127,12 @@ fn recover_closings(closings: impl Read, lottery: &mut Lottery) -> Result<(), Da
     let mut row = ByteRecord::new();
     while rows::next_row(&mut rows, &mut row)? {
         let line = rows::line_of(&row);
-        let (agency, closed_with) = parse_closing(&row).map_err(|fault| rows::at_row(&row, fault))?;
+        let [agency, closed_with, agencies] = parse_closing(&row).map_err(|fault| rows::at_row(&row, fault))?;
+        if agencies != u64::from(lottery.agencies()) {
+            return Err(Damage::OtherAgencies { line, agencies, now: lottery.agencies() });
+        }
+        // An agency beyond the last is refused below, whatever is left of a number that is too large.
+        let agency = u32::try_from(agency).unwrap_or(u32::MAX);
         if lottery.find(agency).is_err() {
             return Err(Damage::NoSuchAgency { line, agency, agencies: lottery.agencies() });
         }
@@ -133,11 +148,13 @@ fn recover_closings(closings: impl Read, lottery: &mut Lottery) -> Result<(), Da
     Ok(())
 }
 
-fn parse_closing(row: &ByteRecord) -> Result<(u32, u64), RowFault> {
-    match row.len() {
-        2 => Ok((rows::parse_number(&row[0], "agency")?, rows::parse_number(&row[1], "bets")?)),
-        found => Err(RowFault::Fields { found, expected: 2 }),
+/// Agency, its bets, how many agencies take part.
+fn parse_closing(row: &ByteRecord) -> Result<[u64; 3], RowFault> {
+    if row.len() != 3 {
+        return Err(RowFault::Fields { found: row.len(), expected: 3 });
     }
+    let number = |field: usize, name| rows::parse_number(&row[field], name);
+    Ok([number(0, "agency")?, number(1, "bets")?, number(2, "agencies")?])
 }
 
 /// Where the rows of a file end, in bytes from its start, and how many bytes follow.
@@ -168,7 +185,8 @@ fn find_end(medium: &mut impl Medium) -> io::Result<Result<End, Damage>> {
 /// write, however long it was, and not its bytes, which then read as zeros.
 fn skip_zeros_back(medium: &mut impl Medium, length: u64) -> io::Result<u64> {
     let mut end = length;
-    while end > 0 {
+    let earliest = length.saturating_sub(MAX_LOST_BYTES);
+    while end > earliest {
         let chunk = read_before(medium, end, ZEROS_CHUNK_BYTES)?;
         let start = end - chunk.len() as u64;
         if let Some(last) = chunk.iter().rposition(|&byte| byte != 0) {
@@ -176,8 +194,12 @@ fn skip_zeros_back(medium: &mut impl Medium, length: u64) -> io::Result<u64> {
         }
         end = start;
     }
-    Ok(0)
+    Ok(end)
 }
+
+/// More than one commit writes, which is what connections send while a turn reads, for milliseconds. A longer run of zeros
+/// is not a crash's doing.
+const MAX_LOST_BYTES: u64 = 1 << 26;
 
 const ZEROS_CHUNK_BYTES: usize = 1 << 16;
 

@@ -76,10 +76,12 @@ impl RowWriter {
         output.extend_from_slice(b"\r\n");
     }
 
-    pub(super) fn write_closing(&mut self, agency: u32, bets: u64, output: &mut Vec<u8>) {
+    pub(super) fn write_closing(&mut self, agency: u32, bets: u64, agencies: u32, output: &mut Vec<u8>) {
         write_number(agency, output);
         output.push(b',');
         write_number(bets, output);
+        output.push(b',');
+        write_number(agencies, output);
         output.extend_from_slice(b"\r\n");
     }
 
