@@ -1,0 +1,125 @@
+//! Who is waited for, for how long, and at what cost: stalled readers, slow ones, and a central that says nothing.
+
+mod fixture;
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use fixture::by_hand::{ALL_BETS_SENT, REGISTER_BET_OK, REQUEST_WINNERS, hello, register_bets, welcome};
+use fixture::{Central, Wire, programs, start};
+use loteria::bet::WINNER_NUMBER;
+use loteria::contest::Process;
+use socket2::{Domain, Socket, Type};
+
+const WINNERS: usize = 1_000_000;
+const LIST_BYTES: usize = 10 + 4 * WINNERS;
+
+/// A central whose only agency has closed, with so many winners that no socket's buffers hold their list.
+fn drawn_with_many_winners(unread_timeout: &str) -> Central {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows: String =
+        (1..=WINNERS).map(|document| format!("1,Ana,Paz,{document},1999-03-17,{WINNER_NUMBER}\r\n")).collect();
+    std::fs::write(folder.path().join("bets.csv"), rows).expect("written");
+    std::fs::write(folder.path().join("bets.csv.closed"), format!("1,{WINNERS},1\r\n")).expect("written");
+    Central::start_on(folder, 1, |command| {
+        command.env("UNREAD_TIMEOUT", unread_timeout);
+    })
+}
+
+fn asks_for_winners(central: &Central, window: usize) -> Wire {
+    // A small window, so that what is unread stays with the central.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(window).expect("a size");
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], central.port)).into()).expect("it accepts");
+    socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    let mut wire = Wire(socket.into());
+    wire.send(&hello(1)).expect(&welcome(WINNERS as u64, 2)).send(REQUEST_WINNERS);
+    wire
+}
+
+/// The highest that the memory of a process has been, in KiB.
+fn peak_memory(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).expect("the kernel says");
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("a peak");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+}
+
+#[test]
+fn a_list_of_winners_is_not_kept_for_each_connection_that_does_not_read_it() {
+    let central = drawn_with_many_winners("1m");
+    let before = peak_memory(&central.process);
+    // Each takes the agency over from the one before; none reads.
+    let mut asking: Vec<Wire> = (0..100).map(|_| asks_for_winners(&central, 4096)).collect();
+    let mut list = vec![0; LIST_BYTES];
+    asking.last_mut().expect("one").0.read_exact(&mut list).expect("the last one is told all");
+    let grown = peak_memory(&central.process) - before;
+    assert!(grown < 100 * 2 * 64 + 4096, "{grown} KiB for 100 lists of {} KiB", LIST_BYTES / 1024);
+    assert_eq!(list[LIST_BYTES - 4..], (WINNERS as u32).to_be_bytes());
+}
+
+#[test]
+fn a_peer_that_reads_slowly_is_told_all_of_its_winners() {
+    let central = drawn_with_many_winners("200ms");
+    let mut asking = asks_for_winners(&central, 131_072);
+    let (began, mut read, mut piece) = (Instant::now(), 0, vec![0; 65_536]);
+    while read < LIST_BYTES {
+        read += asking.0.read(&mut piece).expect("it is not cut off");
+        // Several times UNREAD_TIMEOUT in all, and a good part of MAX_UNSENT_BYTES in each.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(read, LIST_BYTES);
+    assert!(began.elapsed() > Duration::from_millis(400), "it was not slow");
+}
+
+#[test]
+fn a_flood_of_empty_batches_has_few_answers_in_a_turn() {
+    let central = Central::start_with(1, |command| {
+        command.env("MAX_TURN_ANSWERS", "3");
+    });
+    let mut flood = central.connect();
+    flood.send(&hello(1)).expect(&welcome(0, 0));
+    flood.send(&register_bets(&[]).repeat(1000)).expect(&REGISTER_BET_OK.repeat(1000));
+    flood.send(ALL_BETS_SENT).send(REQUEST_WINNERS).expect(&[0, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn nobody_has_to_read_the_log_for_a_program_to_end() {
+    let central = Central::start(1);
+    let mut command = programs().client(central.folder.path(), 1, central.port);
+    let rows: String = (1..=60_000).map(|document| format!("Ana,Paz,{document},1999-03-17,1\r\n")).collect();
+    let file = central.folder.path().join("agency.csv");
+    std::fs::write(&file, rows).expect("written");
+    command.env("CLI_BETS_FILE", file).env("CLI_BATCH_MAXAMOUNT", "10").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut agency = command.spawn().expect("it starts");
+    let mut last = 0;
+    // Its pipe is full once it stores no more, though there is more.
+    loop {
+        let stored = central.bets().lines().count();
+        if stored > 0 && stored == last {
+            break;
+        }
+        last = stored;
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert!(last < 60_000, "it is not blocked");
+    let asked = Instant::now();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&agency), rustix::process::Signal::TERM)
+        .expect("sent");
+    assert!(agency.wait().expect("it ended").success());
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn an_agency_gives_up_on_a_central_that_accepts_and_says_nothing() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("agency.csv"), "Ana,Paz,1,1999-03-17,1\r\n").expect("written");
+    let port = silent.local_addr().expect("an address").port();
+    let mut agency = programs().client(folder.path(), 1, port);
+    let agency = start(agency.env("CLI_REPLY_TIMEOUT", "100ms").env("CLI_RETRY_TIMEOUT", "500ms"));
+    let ended = agency.wait().expect("it ended");
+    assert_eq!(ended.status.code(), Some(1), "{:#?}", ended.lines);
+    assert!(ended.lines_with("the central says nothing, see reply.timeout; gave up").len() == 1, "{:#?}", ended.lines);
+}
