@@ -232,3 +232,44 @@ impl Session {
 
 /// What an idle session keeps for its next replies: a dozen of those to batches.
 const KEPT_OUTPUT_BYTES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whether a peer that takes `bytes` of a long list of winners just before each deadline gets to its end in time.
+    fn is_patience_enough_for(bytes: usize) -> bool {
+        let limits = Limits { unsent_bytes: 64, ..Limits::default() };
+        let (winners, step) = (vec![7574; 1000], limits.unread / 2);
+        let mut now = Instant::now();
+        let mut session = Session::new(Ipv4Addr::LOCALHOST.into(), 0, &limits, now);
+        (session.phase, session.agency) = (Phase::Lottery, Some(1));
+        session.inform_winners(1, &winners, &limits);
+        let mut told = 0;
+        session.take_sent(0, &limits, now);
+        while !session.unsent().is_empty() {
+            now += step;
+            if session.deadline(&limits).is_some_and(|deadline| deadline <= now - Duration::from_nanos(1)) {
+                return false;
+            }
+            let taken = session.unsent().len().min(bytes);
+            told += taken;
+            session.take_sent(taken, &limits, now);
+            if session.unsent().is_empty() {
+                session.refill(&winners, &limits);
+            }
+        }
+        assert_eq!(told, Message::inform_winners_bytes(winners.len()));
+        true
+    }
+
+    #[test]
+    fn a_peer_that_reads_is_waited_for_however_long_its_list_is_and_one_that_drips_is_not() {
+        assert!(is_patience_enough_for(64));
+        assert!(is_patience_enough_for(40));
+        assert!(!is_patience_enough_for(1));
+    }
+}
