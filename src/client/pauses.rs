@@ -40,9 +40,10 @@ impl Pauses {
         self.failing_since.map_or(Duration::ZERO, |since| now - since)
     }
 
-    /// An attempt failed: how long to wait before the next, or `None` if that would be too late.
+    /// An attempt failed: how long to wait before the next, or `None` if the time for trying is over.
     ///
-    /// Between half of the pause and all of it, so that agencies which lost the same central do not all come back at once.
+    /// Between half of the pause and all of it, so that agencies which lost the same central do not all come back at once; the
+    /// last is cut to the time that is left, so that an attempt is made at its end.
     pub fn next(&mut self, now: Instant) -> Option<Duration> {
         let give_up_at = *self.failing_since.get_or_insert(now) + self.timeout;
         let pause = self.next / 2 + (self.next / 2).mul_f64(random_fraction());

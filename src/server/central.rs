@@ -418,9 +418,7 @@ impl<M: Medium> Central<M> {
         };
         match staged {
             Ok(Staged { agency, only }) => {
-                if let Some(agency) = agency {
-                    self.claim(id, agency);
-                }
+                self.claim(id, agency);
                 self.answer(id, Answer::Batch { bets: count, only });
             }
             Err(fault) => {
@@ -474,7 +472,7 @@ impl<M: Medium> Central<M> {
             self.store.stage_bet(&bet);
             last = Some((bet.document, bet.number));
         }
-        Ok(Staged { agency: Some(agency), only: last.filter(|_| position == 1) })
+        Ok(Staged { agency, only: last.filter(|_| position == 1) })
     }
 
     fn all_bets_sent(&mut self, id: SessionId) {
@@ -735,10 +733,10 @@ fn not_stored(committed: Result<(), CommitError>) -> Result<Option<String>, Comm
 const SMALL_REPLY_BYTES: usize = 11;
 
 /// A batch whose rows and counts are staged.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Staged {
-    /// Whose it is; nobody's, if it is empty.
-    agency: Option<u32>,
+    /// Whose it is.
+    agency: u32,
     /// Document and number of its bet, if it has just one.
     only: Option<(u32, u32)>,
 }
