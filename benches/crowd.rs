@@ -78,7 +78,7 @@ fn opening(agency: u32) -> Vec<u8> {
     for position in 0..BETS {
         let number = if position == 0 { WINNER_NUMBER } else { 1 };
         let (document, birthdate) = (agency + position, Day::OLDEST_BIRTHDATE);
-        let bet = Bet { agency, first_name: "Ana", last_name: "Paz", document, birthdate, number };
+        let bet = Bet { agency, first_name: "Ana".into(), last_name: "Paz".into(), document, birthdate, number };
         batch.push(&bet).expect("it fits into a packet");
     }
     batch.finish();

@@ -144,7 +144,7 @@ fn batch(agency: u32, bets: u32) -> Vec<u8> {
     let mut batch = Batch::begin(&mut bytes);
     let birthdate = Day::OLDEST_BIRTHDATE;
     for document in 1..=bets {
-        let bet = Bet { agency, first_name: "Ana", last_name: "Paz", document, birthdate, number: 7 };
+        let bet = Bet { agency, first_name: "Ana".into(), last_name: "Paz".into(), document, birthdate, number: 7 };
         batch.push(&bet).expect("it fits into a packet");
     }
     batch.finish();

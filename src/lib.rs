@@ -26,6 +26,7 @@
 //! | [`lottery`] | the rules, without any I/O |
 //! | [`protocol`] | the wire, without any I/O |
 //! | [`bet`] | the domain |
+//! | `text` | text by the word, numbers by the pair of digits |
 //! | `planted` | mistakes on purpose, for the simulator to find (feature `planted-faults`) |
 //!
 //! `protocol.md` says what is on the wire; README says how to run it all.
@@ -45,3 +46,4 @@ pub mod planted;
 pub mod protocol;
 pub mod server;
 pub mod storage;
+mod text;

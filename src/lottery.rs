@@ -94,6 +94,7 @@ impl Lottery {
     }
 
     /// Counts a bet of an agency that [may register](Lottery::may_register) it.
+    #[inline(always)]
     pub fn stage_bet(&mut self, bet: &Bet<'_>) {
         self.list(bet.agency);
         let agency = self.agency_mut(bet.agency);
@@ -246,7 +247,7 @@ mod tests {
 
     fn bet(agency: u32, document: u32, number: u32) -> Bet<'static> {
         let birthdate = Day::OLDEST_BIRTHDATE;
-        Bet { agency, first_name: "Ana", last_name: "Paz", document, birthdate, number }
+        Bet { agency, first_name: "Ana".into(), last_name: "Paz".into(), document, birthdate, number }
     }
 
     fn close(lottery: &mut Lottery, agency: u32) -> bool {

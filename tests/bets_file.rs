@@ -46,7 +46,14 @@ fn written_by_python() -> String {
 
 fn bet<'a>(first_name: &'a str, last_name: &'a str) -> Bet<'a> {
     let birthdate = "1999-03-17".parse().expect("a day");
-    Bet { agency: 1, first_name, last_name, document: 30_904_465, birthdate, number: 7574 }
+    Bet {
+        agency: 1,
+        first_name: first_name.into(),
+        last_name: last_name.into(),
+        document: 30_904_465,
+        birthdate,
+        number: 7574,
+    }
 }
 
 #[test]
@@ -120,7 +127,8 @@ fn python_writes_the_same_for_thousands_of_bets() {
     let mut ours = Vec::new();
     for (agency, [first_name, last_name], document, birthdate, number) in &bets {
         let (agency, document, birthdate, number) = (*agency, *document, *birthdate, *number);
-        let bet = Bet { agency, first_name, last_name, document, birthdate, number };
+        let names = (first_name.as_str().into(), last_name.as_str().into());
+        let bet = Bet { agency, first_name: names.0, last_name: names.1, document, birthdate, number };
         store_bets(&mut ours, [bet]).expect("stored");
         fields += &format!("{agency}\0{first_name}\0{last_name}\0{document}\0{birthdate}\0{number}\0");
     }

@@ -150,7 +150,7 @@ fn a_name_stays_one_field_of_one_row() {
     let mut rows = load_bets(stored.as_bytes());
     for name in NAMES {
         let bet = rows.next_bet().expect("a row").expect("one for each");
-        assert_eq!((bet.first_name, bet.last_name, bet.document, bet.number), (name, name, 7, 7));
+        assert_eq!((bet.first_name, bet.last_name, bet.document, bet.number), (name.into(), name.into(), 7, 7));
     }
     assert!(rows.next_bet().expect("the end").is_none());
     let restarted = central.restart_after(1, |process| process.kill());

@@ -39,6 +39,7 @@ impl Owned {
                         panic!("a fault has no bytes")
                     };
                     let (agency, document, birthdate, number) = (*agency, *document, *birthdate, *number);
+                    let (first_name, last_name) = (first_name.as_str().into(), last_name.as_str().into());
                     batch.push(&Bet { agency, first_name, last_name, document, birthdate, number }).expect("room");
                 }
                 assert_eq!(batch.finish() as usize, bets.len());
@@ -86,7 +87,7 @@ impl From<Message<'_>> for Owned {
             Message::RegisterBets(bets) => Owned::RegisterBets(
                 bets.map(|bet| match bet {
                     Ok(Bet { agency, first_name, last_name, document, birthdate, number }) => {
-                        let names = [first_name.to_owned(), last_name.to_owned()];
+                        let names = [first_name, last_name].map(|name| name.as_str().to_owned());
                         OwnedBet::Bet { agency, names, document, birthdate, number }
                     }
                     Err(fault) => OwnedBet::Fault(fault.to_string()),

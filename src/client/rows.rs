@@ -6,9 +6,12 @@
 //! test holds them to saying the same.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::ops::Range;
 
 use csv_core::ReadRecordResult;
+use thiserror::Error;
+
+use crate::bet::{Bet, Day, InvalidBet, Name, NotUtf8};
+use crate::text;
 
 /// Fields of a row of an agency's file.
 pub const ROW_FIELDS: usize = 5;
@@ -37,12 +40,42 @@ pub struct Rows<R> {
 enum Row {
     /// None was read yet.
     Start,
-    /// It lies at the front of the input, has these fields, and takes so many bytes.
-    Plain { fields: [Range<usize>; ROW_FIELDS], bytes: usize },
+    /// It lies at the front of the input.
+    Plain(PlainRow),
     /// `csv_core` read it, and it has so many fields.
     Parsed { fields: usize },
     /// There is no more.
     End,
+}
+
+/// A row of five fields, of which the last three say what they should.
+#[derive(Clone, Copy, Debug)]
+struct PlainRow {
+    /// Where the names end, and whether they are ASCII.
+    first_name: (usize, bool),
+    last_name: (usize, bool),
+    document: u32,
+    birthdate: Day,
+    number: u32,
+    /// Bytes of the row, its end included.
+    bytes: usize,
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// It has more or fewer fields than it should.
+    #[error("{found} fields instead of {ROW_FIELDS}: first name, last name, document, birthdate, number")]
+    Fields {
+        /// How many it has.
+        found: usize,
+    },
+    /// A name is in another encoding.
+    #[error("{0} is not UTF-8")]
+    NotUtf8(&'static str),
+    /// A field is not valid.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBet),
 }
 
 impl<R: Read> Rows<R> {
@@ -66,13 +99,13 @@ impl<R: Read> Rows<R> {
     pub fn advance(&mut self) -> io::Result<bool> {
         match self.row {
             Row::Start => return self.parse(),
-            Row::Plain { bytes, .. } => self.input.consume(bytes),
+            Row::Plain(PlainRow { bytes, .. }) => self.input.consume(bytes),
             Row::Parsed { .. } => {}
             Row::End => return Ok(false),
         }
         self.line = self.next_line;
-        let Some(row) = plain_row(self.input.buffer()) else { return self.parse() };
-        self.row = row;
+        let Some(row) = PlainRow::at_front_of(self.input.buffer()) else { return self.parse() };
+        self.row = Row::Plain(row);
         self.next_line += 1;
         Ok(true)
     }
@@ -82,34 +115,20 @@ impl<R: Read> Rows<R> {
         self.line
     }
 
-    /// The fields of the row.
+    /// The bet of `agency` that the row says. It is not validated, but for what can't be said in a [`Bet`].
     ///
     /// # Errors
-    /// How many it has, if those are not [`ROW_FIELDS`].
-    pub fn fields(&self) -> Result<[&[u8]; ROW_FIELDS], usize> {
+    /// [`Fault`].
+    pub fn bet(&self, agency: u32) -> Result<Bet<'_>, Fault> {
         match &self.row {
-            Row::Plain { fields, .. } => Ok(fields.each_ref().map(|field| &self.input.buffer()[field.clone()])),
+            Row::Plain(row) => row.bet(agency, self.input.buffer()),
             Row::Parsed { fields: ROW_FIELDS } => {
                 let start = |field: usize| if field == 0 { 0 } else { self.ends[field - 1] };
-                Ok(std::array::from_fn(|field| &self.fields[start(field)..self.ends[field]]))
+                parse_bet(agency, std::array::from_fn(|field| &self.fields[start(field)..self.ends[field]]))
             }
-            Row::Parsed { fields } => Err(*fields),
-            Row::Start | Row::End => Err(0),
+            Row::Parsed { fields } => Err(Fault::Fields { found: *fields }),
+            Row::Start | Row::End => Err(Fault::Fields { found: 0 }),
         }
-    }
-
-    /// The first two fields, which are text. In a plain row there is a comma between them, so that both are text if all
-    /// of it is: they are looked at in one go.
-    ///
-    /// # Errors
-    /// Which of them is not UTF-8, from 0.
-    pub fn names<'a>(&'a self, [first, last]: [&'a [u8]; 2]) -> Result<[&'a str; 2], usize> {
-        if let Row::Plain { fields: [first, last, ..], .. } = &self.row
-            && let Ok(both) = str::from_utf8(&self.input.buffer()[first.start..last.end])
-        {
-            return Ok([&both[..first.len()], &both[first.len() + 1..]]);
-        }
-        Ok([str::from_utf8(first).map_err(|_| 0_usize)?, str::from_utf8(last).map_err(|_| 1_usize)?])
     }
 
     /// Has `csv_core` read the next row.
@@ -148,63 +167,70 @@ impl<R: Read> Rows<R> {
     }
 }
 
-/// The row at the front of `input`, if it is a plain one.
-fn plain_row(input: &[u8]) -> Option<Row> {
-    let mut marks = Marks::new(input).filter(|&at| matches!(input[at], b',' | b'"' | b'\r' | b'\n'));
-    let mut ends = [0; ROW_FIELDS];
-    for end in &mut ends {
-        *end = marks.next()?;
+impl PlainRow {
+    /// The row at the front of `input`, if it is a plain one and does not lie at its very end.
+    #[inline(always)]
+    fn at_front_of(input: &[u8]) -> Option<PlainRow> {
+        let (first_end, is_first_ascii) = text::plain_front(input)?;
+        let rest = input[first_end..].strip_prefix(b",")?;
+        let (last_bytes, is_last_ascii) = text::plain_front(rest)?;
+        let rest = rest[last_bytes..].strip_prefix(b",")?;
+        let (document, digits) = text::leading_number(rest)?;
+        let rest = rest[digits..].strip_prefix(b",").filter(|_| digits > 0)?;
+        let (birthdate, rest) = rest.split_first_chunk::<DAY_BYTES>()?;
+        let birthdate = Day::from_ascii(birthdate)?;
+        let rest = rest.strip_prefix(b",")?;
+        let (number, digits) = text::leading_number(rest)?;
+        let rest = match rest[digits..] {
+            [b'\n', ref rest @ ..] | [b'\r', b'\n', ref rest @ ..] if digits > 0 => rest,
+            _ => return None,
+        };
+        Some(PlainRow {
+            first_name: (first_end, is_first_ascii),
+            last_name: (first_end + 1 + last_bytes, is_last_ascii),
+            document,
+            birthdate,
+            number,
+            bytes: input.len() - rest.len(),
+        })
     }
-    let [first, second, third, fourth, end] = ends;
-    if [first, second, third, fourth].iter().any(|&end| input[end] != b',') {
-        return None;
-    }
-    let bytes = match &input[end..] {
-        [b'\n', ..] => end + 1,
-        [b'\r', b'\n', ..] => end + 2,
-        _ => return None,
-    };
-    let starts = [0, first + 1, second + 1, third + 1, fourth + 1];
-    Some(Row::Plain { fields: std::array::from_fn(|field| starts[field]..ends[field]), bytes })
-}
 
-/// Where bytes from 0 to `,` are: whatever ends a field, a quote, and few others. Looks at eight bytes at a time; up to seven
-/// bytes at the end of the input, which is no end of a row most of the time, are not looked at.
-struct Marks<'a> {
-    words: std::slice::Iter<'a, [u8; 8]>,
-    /// Where the word of the moment begins.
-    at: usize,
-    /// Its marks that are still to come: the highest bit of each byte.
-    word: u64,
-}
-
-impl Marks<'_> {
-    fn new(input: &[u8]) -> Marks<'_> {
-        Marks { words: input.as_chunks().0.iter(), at: 0_usize.wrapping_sub(8), word: 0 }
-    }
-}
-
-impl Iterator for Marks<'_> {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        while self.word == 0 {
-            self.word = up_to_comma(u64::from_le_bytes(*self.words.next()?));
-            self.at = self.at.wrapping_add(8);
-        }
-        let byte = self.word.trailing_zeros() as usize / 8;
-        self.word &= self.word - 1;
-        Some(self.at + byte)
+    #[inline(always)]
+    fn bet<'a>(&self, agency: u32, input: &'a [u8]) -> Result<Bet<'a>, Fault> {
+        let PlainRow { first_name: (first_end, is_first_ascii), last_name: (last_end, is_last_ascii), .. } = *self;
+        let (first_name, last_name) = (&input[..first_end], &input[first_end + 1..last_end]);
+        Ok(Bet {
+            agency,
+            first_name: Name::without_special(first_name, is_first_ascii)
+                .map_err(|NotUtf8| Fault::NotUtf8("first name"))?,
+            last_name: Name::without_special(last_name, is_last_ascii)
+                .map_err(|NotUtf8| Fault::NotUtf8("last name"))?,
+            document: self.document,
+            birthdate: self.birthdate,
+            number: self.number,
+        })
     }
 }
 
-/// The highest bit of each byte that is from 0 to `,`: adding what is missing from there to 0x80 carries into that bit
-/// for every other byte but those above 0x7F, which have it already. No sum reaches the next byte.
-fn up_to_comma(word: u64) -> u64 {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHEST_BITS: u64 = EACH << 7;
-    let above = (word & !HIGHEST_BITS) + EACH * (0x80 - (b',' as u64 + 1));
-    !(above | word) & HIGHEST_BITS
+/// Bytes of `YYYY-MM-DD`.
+const DAY_BYTES: usize = 10;
+
+fn parse_bet(agency: u32, fields: [&[u8]; ROW_FIELDS]) -> Result<Bet<'_>, Fault> {
+    let [first_name, last_name, document, birthdate, number] = fields;
+    Ok(Bet {
+        agency,
+        first_name: Name::new(first_name).map_err(|NotUtf8| Fault::NotUtf8("first name"))?,
+        last_name: Name::new(last_name).map_err(|NotUtf8| Fault::NotUtf8("last name"))?,
+        document: parse_number(document).ok_or(InvalidBet::Document)?,
+        birthdate: Day::from_ascii(birthdate).ok_or(InvalidBet::Birthdate)?,
+        number: parse_number(number).ok_or(InvalidBet::Number)?,
+    })
+}
+
+/// Up to nine decimal digits, nothing else: a bet has no longer number.
+pub(super) fn parse_number(field: &[u8]) -> Option<u32> {
+    let is_number = (1..=9).contains(&field.len()) && field.iter().all(u8::is_ascii_digit);
+    is_number.then(|| field.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0')))
 }
 
 #[cfg(test)]
@@ -224,24 +250,23 @@ mod tests {
     }
 
     /// The fields of each row, or how many they are.
-    type Fields = Vec<Result<Vec<Vec<u8>>, usize>>;
-
-    fn rows_of(text: &[u8], piece: usize) -> Fields {
+    /// The bets of `text`, each as it is shown.
+    fn bets_of(text: &[u8], piece: usize) -> Vec<Result<String, Fault>> {
         let mut rows = Rows::new(Pieces(text, piece));
         let mut read = Vec::new();
         while rows.advance().expect("it reads from memory") {
-            read.push(rows.fields().map(|fields| fields.map(<[u8]>::to_vec).to_vec()));
+            read.push(rows.bet(1).map(|bet| format!("{bet:?}")));
         }
         assert!(!rows.advance().expect("it reads from memory"), "the end is the end");
         read
     }
 
-    fn rows_by_csv(text: &[u8], piece: usize) -> Fields {
+    fn bets_by_csv(text: &[u8], piece: usize) -> Vec<Result<String, Fault>> {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Pieces(text, piece));
         let rows = reader.byte_records().map(|row| row.expect("it reads from memory"));
         rows.map(|row| match row.len() {
-            ROW_FIELDS => Ok(row.iter().map(<[u8]>::to_vec).collect()),
-            fields => Err(fields),
+            ROW_FIELDS => parse_bet(1, std::array::from_fn(|field| &row[field])).map(|bet| format!("{bet:?}")),
+            found => Err(Fault::Fields { found }),
         })
         .collect()
     }
@@ -250,7 +275,7 @@ mod tests {
     fn a_plain_file_is_read_as_csv_reads_it() {
         let row = "Ana María,Paz,1,1990-01-01,7574\r\n";
         for text in [row.repeat(5000), format!("\u{feff}{row}{row}"), format!("{row}{row}").trim_end().to_owned()] {
-            assert!(rows_of(text.as_bytes(), 1 << 20) == rows_by_csv(text.as_bytes(), 1 << 20));
+            assert!(bets_of(text.as_bytes(), 1 << 20) == bets_by_csv(text.as_bytes(), 1 << 20));
         }
     }
 
@@ -271,12 +296,17 @@ mod tests {
     proptest! {
         #[test]
         fn any_file_is_read_as_csv_reads_it(
-            text in prop_oneof!["[a,\"\r\n]{0,60}", "(a,b,c,d,e(\r\n|\n|\r|,)){0,9}", "(a,(\"b\"|b),,\"?d,e(\r\n|\n)+){0,9}"],
+            text in prop_oneof![
+                "[a,\"\r\n]{0,60}",
+                "(a,b,c,d,e(\r\n|\n|\r|,)){0,9}",
+                "(a,(\"b\"|b),,\"?d,e(\r\n|\n)+){0,9}",
+                "([A-Zñ ]{0,19},[a-zÑ\u{85}]{0,9},[0-9]{0,9},(2[0-9]{3}-[01]2-[0-3]7|1990),[0-9]{0,5}(\r\n|\n|\r|,)){0,9}",
+            ],
             mark: bool,
             piece in 3_usize..100,
         ) {
             let text = if mark { format!("\u{feff}{text}") } else { text };
-            prop_assert_eq!(rows_of(text.as_bytes(), piece), rows_by_csv(text.as_bytes(), piece));
+            prop_assert_eq!(bets_of(text.as_bytes(), piece), bets_by_csv(text.as_bytes(), piece));
         }
     }
 }

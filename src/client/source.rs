@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::rows::{ROW_FIELDS, Rows};
+pub use super::rows::Fault;
+use super::rows::{Rows, parse_number};
 use crate::bet::{Bet, Day, InvalidBet};
 use crate::config::client::{BetVariables, BetsFrom};
 
@@ -96,23 +97,6 @@ pub enum SourceError {
     },
 }
 
-/// What is wrong with a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Fault {
-    /// It has more or fewer fields than it should.
-    #[error("{found} fields instead of {ROW_FIELDS}: first name, last name, document, birthdate, number")]
-    Fields {
-        /// How many it has.
-        found: usize,
-    },
-    /// A name is in another encoding.
-    #[error("{0} is not UTF-8")]
-    NotUtf8(&'static str),
-    /// A field is not valid.
-    #[error(transparent)]
-    Invalid(#[from] InvalidBet),
-}
-
 /// The source that the configuration names, for `agency`.
 ///
 /// # Errors
@@ -157,18 +141,7 @@ impl BetFile {
     }
 
     fn parse_row(&self) -> Result<Bet<'_>, Fault> {
-        let [first_name, last_name, document, birthdate, number] =
-            self.rows.fields().map_err(|found| Fault::Fields { found })?;
-        let names = self.rows.names([first_name, last_name]);
-        let [first_name, last_name] = names.map_err(|name| Fault::NotUtf8(["first name", "last name"][name]))?;
-        let bet = Bet {
-            agency: self.agency,
-            first_name,
-            last_name,
-            document: parse_number(document).ok_or(InvalidBet::Document)?,
-            birthdate: Day::from_ascii(birthdate).ok_or(InvalidBet::Birthdate)?,
-            number: parse_number(number).ok_or(InvalidBet::Number)?,
-        };
+        let bet = self.rows.bet(self.agency)?;
         bet.validate(self.today)?;
         Ok(bet)
     }
@@ -257,8 +230,8 @@ impl OneBet {
     fn as_bet(&self) -> Bet<'_> {
         Bet {
             agency: self.agency,
-            first_name: &self.first_name,
-            last_name: &self.last_name,
+            first_name: self.first_name.as_str().into(),
+            last_name: self.last_name.as_str().into(),
             document: self.document,
             birthdate: self.birthdate,
             number: self.number,
@@ -294,10 +267,4 @@ impl BetSource for OneBet {
     fn is_whole_agency(&self) -> bool {
         false
     }
-}
-
-/// Up to nine decimal digits, nothing else: a bet has no longer number.
-fn parse_number(field: &[u8]) -> Option<u32> {
-    let is_number = (1..=9).contains(&field.len()) && field.iter().all(u8::is_ascii_digit);
-    is_number.then(|| field.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0')))
 }

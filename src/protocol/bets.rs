@@ -6,9 +6,9 @@ use byteorder::{BigEndian, ByteOrder};
 use thiserror::Error;
 
 use super::MAX_PACKET_BYTES;
-use super::message::{MessageType, TYPE_BYTES, put_type, put_u32};
+use super::message::{MessageType, TYPE_BYTES};
 use super::scanner::Malformed;
-use crate::bet::{Bet, Day, InvalidBet};
+use crate::bet::{Bet, Day, InvalidBet, Name, NotUtf8};
 
 /// Bytes of the length that stands before each bet.
 pub(super) const BET_LENGTH_BYTES: usize = 8;
@@ -48,6 +48,7 @@ impl<'a> Bets<'a> {
         self.bytes
     }
 
+    #[inline(always)]
     fn decode_next(&mut self) -> Result<Bet<'a>, BetFault> {
         let (length, rest) = self.bytes.split_at_checked(BET_LENGTH_BYTES).ok_or(Malformed::Length)?;
         let length = usize::try_from(BigEndian::read_u64(length)).map_err(|_| Malformed::Length)?;
@@ -61,6 +62,7 @@ impl<'a> Iterator for Bets<'a> {
     type Item = Result<Bet<'a>, BetFault>;
 
     /// The next bet. It is not validated, except that its birthdate is a day.
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         self.remaining = self.remaining.checked_sub(1)?;
         Some(self.decode_next())
@@ -73,14 +75,16 @@ impl fmt::Debug for Bets<'_> {
     }
 }
 
+#[inline(always)]
 fn decode_bet(bytes: &[u8]) -> Result<Bet<'_>, BetFault> {
     let (agency, rest) = split_u32(bytes)?;
-    let (names, rest) = rest.split_at_checked(rest.len().wrapping_sub(BEHIND_NAMES_BYTES)).ok_or(Malformed::Length)?;
-    let (first_name, last_name) = decode_names(names)?;
+    let (first_name, rest) = split_string(rest)?;
+    let (last_name, rest) = split_string(rest)?;
+    let rest: &[u8; BEHIND_NAMES_BYTES] = rest.try_into().map_err(|_| Malformed::Length)?;
     Ok(Bet {
         agency,
-        first_name,
-        last_name,
+        first_name: as_name(first_name)?,
+        last_name: as_name(last_name)?,
         document: BigEndian::read_u32(rest),
         birthdate: Day::from_unix_seconds(BigEndian::read_i64(&rest[4..])).ok_or(InvalidBet::Birthdate)?,
         number: BigEndian::read_u32(&rest[12..]),
@@ -90,30 +94,18 @@ fn decode_bet(bytes: &[u8]) -> Result<Bet<'_>, BetFault> {
 /// Document, birthdate, number.
 const BEHIND_NAMES_BYTES: usize = 4 + 8 + 4;
 
-/// Two strings, each behind its length, and nothing else.
-fn decode_names(bytes: &[u8]) -> Result<(&str, &str), Malformed> {
-    let (first_bytes, rest) = split_u32(bytes)?;
-    let (_, behind_first) = rest.split_at_checked(first_bytes as usize).ok_or(Malformed::Length)?;
-    let (last_bytes, last) = split_u32(behind_first)?;
-    if last.len() != last_bytes as usize {
-        return Err(Malformed::Length);
-    }
-    // The bytes of a length below 128 are text too, and what is on both sides of them is text if it all is: most names
-    // are looked at in one go.
-    if last_bytes < 128 {
-        let text = as_text(rest)?;
-        return Ok((&text[..first_bytes as usize], &text[first_bytes as usize + 4..]));
-    }
-    Ok((as_text(&rest[..first_bytes as usize])?, as_text(last)?))
-}
-
 fn split_u32(bytes: &[u8]) -> Result<(u32, &[u8]), Malformed> {
     let (value, rest) = bytes.split_at_checked(4).ok_or(Malformed::Length)?;
     Ok((BigEndian::read_u32(value), rest))
 }
 
-fn as_text(bytes: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(bytes).map_err(|_| Malformed::NotUtf8)
+fn split_string(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    let (length, rest) = split_u32(bytes)?;
+    rest.split_at_checked(length as usize).ok_or(Malformed::Length)
+}
+
+fn as_name(bytes: &[u8]) -> Result<Name<'_>, Malformed> {
+    Name::new(bytes).map_err(|NotUtf8| Malformed::NotUtf8)
 }
 
 /// A RegisterBets in the making, at the end of a buffer that may hold other messages before it.
@@ -131,10 +123,13 @@ fn as_text(bytes: &[u8]) -> Result<&str, Malformed> {
 /// ```
 #[derive(Debug)]
 pub struct Batch<'o> {
+    /// Its own bytes, and room for the rest of a packet.
     output: &'o mut Vec<u8>,
     start: usize,
+    end: usize,
     bets: u32,
-    finished: bool,
+    /// What stays of `output`.
+    kept: usize,
 }
 
 /// The bet would make the batch longer than a packet may be: it goes into the next one.
@@ -142,15 +137,15 @@ pub struct Batch<'o> {
 #[error("the batch is full")]
 pub struct Full;
 
-const COUNT_BYTES: usize = 4;
+/// Bytes of a RegisterBets before its bets: its type and their number.
+const HEAD_BYTES: usize = TYPE_BYTES + 4;
 
 impl<'o> Batch<'o> {
     /// An empty batch behind what `output` holds.
     pub fn begin(output: &'o mut Vec<u8>) -> Batch<'o> {
         let start = output.len();
-        put_type(output, MessageType::RegisterBets);
-        put_u32(output, 0);
-        Batch { output, start, bets: 0, finished: false }
+        output.resize(start + MAX_PACKET_BYTES, 0);
+        Batch { output, start, end: start + HEAD_BYTES, bets: 0, kept: start }
     }
 
     /// Adds a bet.
@@ -158,25 +153,26 @@ impl<'o> Batch<'o> {
     /// # Errors
     /// [`Full`] if it no longer fits, and the batch is as it was. The first bet always fits if it is valid.
     pub fn push(&mut self, bet: &Bet<'_>) -> Result<(), Full> {
-        let bet_bytes = MIN_BET_BYTES + bet.first_name.len() + bet.last_name.len();
-        let packet_bytes = self.output.len() - self.start + BET_LENGTH_BYTES + bet_bytes;
-        if packet_bytes > MAX_PACKET_BYTES {
-            return Err(Full);
-        }
-        let mut head = [0; BET_LENGTH_BYTES + 4 + 4];
-        BigEndian::write_u64(&mut head, bet_bytes as u64);
+        let (first_name, last_name) = (bet.first_name.as_bytes(), bet.last_name.as_bytes());
+        let bet_bytes = MIN_BET_BYTES + first_name.len() + last_name.len();
+        let end = self.end + BET_LENGTH_BYTES + bet_bytes;
+        let room = self.output.get_mut(self.end..end).ok_or(Full)?;
+        let (head, room) = room.split_at_mut(BET_LENGTH_BYTES + 4 + 4);
+        let (first, room) = room.split_at_mut(first_name.len());
+        let (last_length, room) = room.split_at_mut(4);
+        let (last, tail) = room.split_at_mut(last_name.len());
+
+        BigEndian::write_u64(head, bet_bytes as u64);
         BigEndian::write_u32(&mut head[8..], bet.agency);
-        BigEndian::write_u32(&mut head[12..], bet.first_name.len() as u32);
-        let mut tail = [0; BEHIND_NAMES_BYTES];
-        BigEndian::write_u32(&mut tail, bet.document);
+        BigEndian::write_u32(&mut head[12..], first_name.len() as u32);
+        first.copy_from_slice(first_name);
+        BigEndian::write_u32(last_length, last_name.len() as u32);
+        last.copy_from_slice(last_name);
+        BigEndian::write_u32(tail, bet.document);
         BigEndian::write_i64(&mut tail[4..], bet.birthdate.unix_seconds());
         BigEndian::write_u32(&mut tail[12..], bet.number);
 
-        self.output.extend_from_slice(&head);
-        self.output.extend_from_slice(bet.first_name.as_bytes());
-        put_u32(self.output, bet.last_name.len() as u32);
-        self.output.extend_from_slice(bet.last_name.as_bytes());
-        self.output.extend_from_slice(&tail);
+        self.end = end;
         self.bets += 1;
         Ok(())
     }
@@ -189,9 +185,10 @@ impl<'o> Batch<'o> {
     /// Completes the message and says how many bets it holds. Without a bet there is no message.
     pub fn finish(mut self) -> u32 {
         if self.bets > 0 {
-            let count = self.start + TYPE_BYTES;
-            BigEndian::write_u32(&mut self.output[count..count + COUNT_BYTES], self.bets);
-            self.finished = true;
+            let head = &mut self.output[self.start..self.start + HEAD_BYTES];
+            BigEndian::write_u16(head, MessageType::RegisterBets as u16);
+            BigEndian::write_u32(&mut head[TYPE_BYTES..], self.bets);
+            self.kept = self.end;
         }
         self.bets
     }
@@ -199,8 +196,6 @@ impl<'o> Batch<'o> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        if !self.finished {
-            self.output.truncate(self.start);
-        }
+        self.output.truncate(self.kept);
     }
 }

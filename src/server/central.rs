@@ -457,6 +457,7 @@ impl<M: Medium> Central<M> {
         staged
     }
 
+    #[inline(never)]
     fn stage_bets(&mut self, agency: u32, bets: Bets<'_>, today: Day) -> Result<Staged, BatchFault> {
         let mut position = 0;
         let mut last = None;

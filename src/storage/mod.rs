@@ -61,7 +61,7 @@ impl<M: Medium> Store<M> {
     ///
     /// `agencies` take part: a contest that has begun to close goes on with as many, or its draw could happen twice.
     pub fn stage_closing(&mut self, agency: u32, bets: u64, agencies: u32) {
-        self.rows.write_closing(agency, bets, agencies, self.closings.staged());
+        rows::write_closing(agency, bets, agencies, self.closings.staged());
     }
 
     /// Bytes of rows that wait for the next commit of bets.

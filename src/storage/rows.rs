@@ -2,20 +2,20 @@
 //! fields quoted only where they must be, rows ended by CRLF.
 
 use std::io::{self, Read, Write};
-use std::str;
 
 use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use csv_core::{WriteResult, WriterBuilder};
 use thiserror::Error;
 
-use crate::bet::{Bet, Day, InvalidBet};
+use crate::bet::{Bet, Day, InvalidBet, MAX_NAME_BYTES, Name};
+use crate::text::two_digits;
 
 /// Fields of a row of bets.
 const BET_FIELDS: usize = 6;
 
 /// The most bytes that a row of a valid bet takes: numbers of 10, 8 and 4 digits, a date, two names made of quotes that
 /// are doubled and enclosed, 5 commas, CRLF.
-pub(super) const MAX_ROW_BYTES: usize = 10 + 2 * (2 * crate::bet::MAX_NAME_BYTES + 2) + 8 + 10 + 4 + 5 + 2;
+pub(super) const MAX_ROW_BYTES: usize = 10 + 2 * (2 * MAX_NAME_BYTES + 2) + 8 + 10 + 4 + 5 + 2;
 
 /// Appends `bets` to `storage`: the course's `store_bets`.
 ///
@@ -25,8 +25,8 @@ pub(super) const MAX_ROW_BYTES: usize = 10 + 2 * (2 * crate::bet::MAX_NAME_BYTES
 ///
 /// let bet = Bet {
 ///     agency: 1,
-///     first_name: "María, \"la\" Ñata",
-///     last_name: "Paz",
+///     first_name: "María, \"la\" Ñata".into(),
+///     last_name: "Paz".into(),
 ///     document: 1234567,
 ///     birthdate: Day::OLDEST_BIRTHDATE,
 ///     number: 7574,
@@ -49,65 +49,101 @@ pub fn store_bets<'a>(storage: &mut impl Write, bets: impl IntoIterator<Item = B
 
 /// Writes rows to the end of a buffer, without allocating for each.
 ///
-/// Numbers and dates have nothing in them that CSV could mistake, and are written as they are. Whether a name has, and
-/// how it is written then, is for `csv_core` to say.
+/// A row is put together from its end to its beginning, as the digits of a number come. Numbers and dates have nothing in
+/// them that CSV could mistake, nor have plain names: they are written as they are. Whether any other name has, and how it
+/// is written then, is for `csv_core` to say.
 #[derive(Debug)]
 pub(super) struct RowWriter {
     csv: csv_core::Writer,
+    /// A name as `csv_core` writes it.
+    written: Vec<u8>,
+    /// Where rows are put together.
+    row: Vec<u8>,
 }
 
 impl RowWriter {
     pub(super) fn new() -> RowWriter {
-        RowWriter { csv: WriterBuilder::new().terminator(csv_core::Terminator::CRLF).build() }
+        let csv = WriterBuilder::new().terminator(csv_core::Terminator::CRLF).build();
+        RowWriter { csv, written: Vec::new(), row: vec![0; MAX_ROW_BYTES] }
     }
 
     pub(super) fn write_bet(&mut self, bet: &Bet<'_>, output: &mut Vec<u8>) {
-        write_number(bet.agency, output);
-        output.push(b',');
-        self.write_name(bet.first_name, output);
-        output.push(b',');
-        self.write_name(bet.last_name, output);
-        output.push(b',');
-        write_number(bet.document, output);
-        output.push(b',');
-        output.extend_from_slice(&bet.birthdate.to_ascii());
-        output.push(b',');
-        write_number(bet.number, output);
-        output.extend_from_slice(b"\r\n");
-    }
-
-    pub(super) fn write_closing(&mut self, agency: u32, bets: u64, agencies: u32, output: &mut Vec<u8>) {
-        write_number(agency, output);
-        output.push(b',');
-        write_number(bets, output);
-        output.push(b',');
-        write_number(agencies, output);
-        output.extend_from_slice(b"\r\n");
-    }
-
-    fn write_name(&mut self, name: &str, output: &mut Vec<u8>) {
-        if self.csv.should_quote(name.as_bytes()) {
-            self.write_quoted(name, output);
-        } else {
-            output.extend_from_slice(name.as_bytes());
+        let names = bet.first_name.as_bytes().len() + bet.last_name.as_bytes().len();
+        if names > 2 * MAX_NAME_BYTES && self.row.len() < MAX_ROW_BYTES + 2 * names {
+            // The bet is not valid, and may be written all the same.
+            self.row.resize(MAX_ROW_BYTES + 2 * names, 0);
         }
-    }
-
-    #[cold]
-    fn write_quoted(&mut self, name: &str, output: &mut Vec<u8>) {
-        let start = output.len();
-        // Every byte doubled and two quotes: neither call can run out of room.
-        output.resize(start + 2 * name.len() + 2, 0);
-        let (result, _, written) = self.csv.field(name.as_bytes(), &mut output[start..]);
-        debug_assert_eq!(result, WriteResult::InputEmpty);
-        let (result, closed) = self.csv.finish(&mut output[start + written..]);
-        debug_assert_eq!(result, WriteResult::InputEmpty);
-        output.truncate(start + written + closed);
+        let RowWriter { csv, written, row } = self;
+        let mut backwards = Backwards { room: row };
+        backwards.put(b"\r\n");
+        backwards.put_number(bet.number);
+        backwards.put(b",");
+        backwards.put(&bet.birthdate.to_ascii());
+        backwards.put(b",");
+        backwards.put_number(bet.document);
+        backwards.put(b",");
+        backwards.put(as_written(bet.last_name, csv, written));
+        backwards.put(b",");
+        backwards.put(as_written(bet.first_name, csv, written));
+        backwards.put(b",");
+        backwards.put_number(bet.agency);
+        let start = backwards.room.len();
+        output.extend_from_slice(&row[start..]);
     }
 }
 
-fn write_number(number: impl itoa::Integer, output: &mut Vec<u8>) {
-    output.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+/// `name` as it is in a row; `written` is where that is put if it is not the name itself.
+#[inline(always)]
+fn as_written<'n>(name: Name<'n>, csv: &mut csv_core::Writer, written: &'n mut Vec<u8>) -> &'n [u8] {
+    if name.is_plain() { name.as_bytes() } else { as_csv_writes(name.as_bytes(), csv, written) }
+}
+
+fn as_csv_writes<'n>(name: &'n [u8], csv: &mut csv_core::Writer, written: &'n mut Vec<u8>) -> &'n [u8] {
+    if !csv.should_quote(name) {
+        return name;
+    }
+    // Every byte doubled and two quotes: neither call can run out of room.
+    written.resize(2 * name.len() + 2, 0);
+    let (result, _, bytes) = csv.field(name, written);
+    debug_assert_eq!(result, WriteResult::InputEmpty);
+    let (result, closing_bytes) = csv.finish(&mut written[bytes..]);
+    debug_assert_eq!(result, WriteResult::InputEmpty);
+    &written[..bytes + closing_bytes]
+}
+
+/// What is put together from its end to its beginning.
+struct Backwards<'r> {
+    /// What is before it.
+    room: &'r mut [u8],
+}
+
+impl Backwards<'_> {
+    #[inline(always)]
+    fn put(&mut self, bytes: &[u8]) {
+        let room = std::mem::take(&mut self.room);
+        let (room, place) = room.split_at_mut(room.len() - bytes.len());
+        place.copy_from_slice(bytes);
+        self.room = room;
+    }
+
+    /// Decimal digits, two at a time.
+    #[inline(always)]
+    fn put_number(&mut self, mut number: u32) {
+        while number >= 100 {
+            self.put(&two_digits(number % 100));
+            number /= 100;
+        }
+        let [tens, units] = two_digits(number);
+        self.put(&[units]);
+        if number >= 10 {
+            self.put(&[tens]);
+        }
+    }
+}
+
+/// Appends the closing of `agency`, with as many `bets`, of a contest of so many `agencies`.
+pub(super) fn write_closing(agency: u32, bets: u64, agencies: u32, output: &mut Vec<u8>) {
+    write!(output, "{agency},{bets},{agencies}\r\n").expect("a Vec takes it");
 }
 
 /// Reads the bets of `storage` one at a time, in order: the course's `load_bets`.
@@ -233,7 +269,7 @@ fn parse_bet(row: &ByteRecord) -> Result<Bet<'_>, RowFault> {
     if row.len() != BET_FIELDS {
         return Err(RowFault::Fields { found: row.len(), expected: BET_FIELDS });
     }
-    let text = |field: usize, name| str::from_utf8(&row[field]).map_err(|_| RowFault::NotUtf8(name));
+    let text = |field: usize, name| Name::new(&row[field]).map_err(|_| RowFault::NotUtf8(name));
     let bet = Bet {
         agency: parse_number(&row[0], "agency")?,
         first_name: text(1, "first name")?,
@@ -275,7 +311,7 @@ mod tests {
         store_bets(&mut row, [*bet]).expect("a Vec takes it");
         let [agency, document, number] = [bet.agency, bet.document, bet.number].map(|number| number.to_string());
         let birthdate = bet.birthdate.to_string();
-        let fields = [&agency, bet.first_name, bet.last_name, &document, &birthdate, &number];
+        let fields = [&agency, bet.first_name.as_str(), bet.last_name.as_str(), &document, &birthdate, &number];
         assert_eq!(row, csv_row(&fields), "{bet:?}");
     }
 
@@ -284,7 +320,14 @@ mod tests {
         let lengths = (0..10).map(|zeros| 10_u32.pow(zeros));
         for number in lengths.flat_map(|first| [first - 1, first, first + 1]).chain([u32::MAX]) {
             let birthdate = Day::OLDEST_BIRTHDATE;
-            check_row(&Bet { agency: number, first_name: "A", last_name: "B", document: number, birthdate, number });
+            check_row(&Bet {
+                agency: number,
+                first_name: "A".into(),
+                last_name: "B".into(),
+                document: number,
+                birthdate,
+                number,
+            });
         }
     }
 
@@ -298,7 +341,7 @@ mod tests {
         ) {
             let [agency, document, number] = numbers;
             let birthdate = Day::from_unix_seconds(days * 86_400).expect("years 0 to 9999");
-            check_row(&Bet { agency, first_name: &first_name, last_name: &last_name, document, birthdate, number });
+            check_row(&Bet { agency, first_name: first_name.as_str().into(), last_name: last_name.as_str().into(), document, birthdate, number });
         }
     }
 }

@@ -244,8 +244,8 @@ fn batch(script: &mut Script<'_>) -> Vec<u8> {
         let name = String::from_utf8_lossy(script.bytes(name_bytes)).into_owned();
         let bet = Bet {
             agency: if script.byte() == 1 { script.number() } else { agency },
-            first_name: if name.is_empty() { "Ana" } else { &name },
-            last_name: "Paz",
+            first_name: if name.is_empty() { "Ana" } else { &name }.into(),
+            last_name: "Paz".into(),
             document: if script.byte() == 1 { script.number() } else { 30_904_465 },
             birthdate: Day::OLDEST_BIRTHDATE,
             number: if script.byte() == 1 { script.number() } else { 7574 },

@@ -40,8 +40,8 @@ impl Agency {
     pub fn new(number: u32, bets: usize, random: &mut Random) -> Agency {
         let bet = |position: usize| Bet {
             agency: number,
-            first_name: random.pick(&NAMES),
-            last_name: if random.one_in(20) { LONGEST_NAME } else { random.pick(&NAMES) },
+            first_name: random.pick(&NAMES).into(),
+            last_name: if random.one_in(20) { LONGEST_NAME } else { random.pick(&NAMES) }.into(),
             document: number * 1000 + position as u32,
             birthdate: BIRTHDATE,
             number: if random.one_in(3) { WINNER_NUMBER } else { random.below(100) as u32 },
