@@ -115,6 +115,20 @@ fn one_connection_more_than_max_connections_is_told_so_even_if_it_has_spoken_alr
     served[0].send(&hello(1)).expect(&welcome(0, OPEN));
 }
 
+#[test]
+fn a_connection_that_ends_makes_room_for_one_that_comes_at_the_same_time() {
+    let central = central_with("MAX_CONNECTIONS", 1);
+    let mut old = central.connect();
+    old.send(&hello(1)).expect(&welcome(0, OPEN));
+    // The central sleeps meanwhile, and finds both when it wakes.
+    central.process.signal(Signal::STOP);
+    drop(old);
+    let mut new = central.connect();
+    new.send(&hello(2));
+    central.process.signal(Signal::CONT);
+    new.expect(&welcome(0, OPEN));
+}
+
 /// The first `bytes` of a batch of 100 bets of `agency`.
 fn part_of_batch(agency: u32, bytes: usize) -> Vec<u8> {
     let mut batch = register_bets(&[Bet::of(agency, 7, 7); 100]);

@@ -27,7 +27,7 @@ use crate::storage::{CommitError, Medium, Store};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub usize);
 
-/// What time it is: read once a turn.
+/// What time it is: read for a turn, not for each message.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     /// For deadlines.
