@@ -69,7 +69,7 @@ lint: ## what rustfmt, clippy, rustdoc and shellcheck have to say; anything is a
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
-	shellcheck *.sh tests/*.sh
+	shellcheck *.sh tests/*.sh .ci/*
 .PHONY: lint
 
 audit: ## licences, sources, duplicates and known faults of what we build upon (cargo install cargo-deny cargo-audit)

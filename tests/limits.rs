@@ -8,8 +8,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use fixture::by_hand::{Bet, OPEN, REGISTER_BET_OK, hello, register_bet_failed, register_bets, welcome};
-use fixture::{Central, Wire, wait_for_nth};
+use fixture::{Central, Wire, wait_for, wait_for_nth};
 use loteria::contest::field;
+use loteria::server::descriptors::allow_connections;
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 
@@ -112,6 +113,94 @@ fn one_connection_more_than_max_connections_is_told_so_even_if_it_has_spoken_alr
     refused.0.read_to_end(&mut answer).expect("an end, and no reset");
     assert_eq!(answer, register_bet_failed(12));
     served[0].send(&hello(1)).expect(&welcome(0, OPEN));
+}
+
+#[test]
+fn a_connection_that_ends_makes_room_for_one_that_comes_at_the_same_time() {
+    let central = central_with("MAX_CONNECTIONS", 1);
+    let mut old = central.connect();
+    old.send(&hello(1)).expect(&welcome(0, OPEN));
+    // The central sleeps meanwhile, and finds both when it wakes.
+    central.process.signal(Signal::STOP);
+    drop(old);
+    let mut new = central.connect();
+    new.send(&hello(2));
+    central.process.signal(Signal::CONT);
+    new.expect(&welcome(0, OPEN));
+}
+
+/// The first `bytes` of a batch of 100 bets of `agency`.
+fn part_of_batch(agency: u32, bytes: usize) -> Vec<u8> {
+    let mut batch = register_bets(&[Bet::of(agency, 7, 7); 100]);
+    batch.truncate(bytes);
+    batch
+}
+
+#[test]
+fn connections_without_an_agency_share_max_anonymous_bytes_and_those_that_have_one_do_not() {
+    const LIMIT: usize = 65_536;
+    const PART: usize = 4096;
+    let central = central_with("MAX_ANONYMOUS_BYTES", LIMIT);
+    let mut sharing: Vec<Wire> = (0..LIMIT / PART).map(|_| central.connect()).collect();
+    for wire in &mut sharing {
+        wire.send(&part_of_batch(1, PART));
+    }
+    let mut asked = 1;
+    while buffered_bytes(&central, asked) < LIMIT {
+        asked += 1;
+    }
+    central.connect().send(&part_of_batch(1, 1000)).expect(&register_bet_failed(12)).expect_closed();
+    central.connect().send(&[b'x'; 1000]).expect_closed();
+    wait_for_nth(&central.process, "MAX_ANONYMOUS_BYTES", 2);
+
+    // Whoever says whose it is needs no room there, even if its Hello comes in pieces, and neither does a batch that is whole.
+    let mut agency = central.connect();
+    for byte in hello(1) {
+        agency.send(&[byte]);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    agency.expect(&welcome(0, OPEN)).send(&part_of_batch(1, PART));
+    while buffered_bytes(&central, asked + 1) < LIMIT + PART {
+        asked += 1;
+    }
+    agency.send(&part_of_batch(1, 1 << 16)[PART..]).expect(REGISTER_BET_OK);
+    central.connect().send(&part_of_batch(2, 1 << 16)).expect(REGISTER_BET_OK);
+
+    // Those that share it can go on; what they no longer need is the next one's.
+    let rest = part_of_batch(2, 1 << 16);
+    sharing[0].send(&part_of_batch(1, 1 << 16)[PART..]).expect(&register_bet_failed(10)).expect_closed();
+    drop(sharing.pop());
+    wait_for(&central.process, "the connection ended in the middle of a message");
+    let mut next = central.connect();
+    next.send(&rest[..PART]);
+    while buffered_bytes(&central, asked + 2) < LIMIT - PART {
+        asked += 1;
+    }
+    next.send(&rest[PART..]).expect(REGISTER_BET_OK);
+    assert_eq!(central.bets().lines().count(), 300);
+}
+
+#[test]
+fn a_crowd_of_unfinished_batches_takes_a_bounded_amount_of_memory_and_no_agencys_place() {
+    const LIMIT: usize = 4 << 20;
+    const PEAK_KIB: u64 = 16 * 1024;
+    let central = Central::start_with(1, |command| {
+        command.env("MAX_ANONYMOUS_BYTES", LIMIT.to_string()).env("SERVER_LISTEN_BACKLOG", "4096");
+    });
+    let mut agency = central.connect();
+    agency.send(&hello(1)).expect(&welcome(0, OPEN)).send(&part_of_batch(1, 4096));
+
+    let unfinished = [announce_bets(1), 65_000_u64.to_be_bytes().to_vec(), vec![0; 60 * 1024]].concat();
+    let mut crowd: Vec<Wire> = (0..allow_connections(2000)).map(|_| central.connect()).collect();
+    for wire in &mut crowd {
+        // It may be refused before it has said it all.
+        let _ = wire.0.write_all(&unfinished);
+    }
+    wait_for_nth(&central.process, "MAX_ANONYMOUS_BYTES", crowd.len() - LIMIT / unfinished.len());
+    agency.send(&part_of_batch(1, 1 << 16)[4096..]).expect(REGISTER_BET_OK);
+    central.connect().send(&hello(1)).expect(&welcome(100, OPEN));
+    let peak = central.process.usage().expect("usage").peak_kib;
+    assert!(peak < PEAK_KIB, "{peak} KiB of {PEAK_KIB}");
 }
 
 #[test]

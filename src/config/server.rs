@@ -58,6 +58,11 @@ const CONNECTIONS: Key = key("MAX_CONNECTIONS", "10000", "connections at the sam
 const MESSAGE_BYTES: Key = key("MAX_MESSAGE_BYTES", "65536", "bytes of one message, 8192 to 16777216");
 const BATCH_BETS: Key = key("MAX_BATCH_BETS", "1024", "bets of one batch, 1 to 1000000");
 const ECHO_LINE_BYTES: Key = key("MAX_ECHO_LINE_BYTES", "8192", "bytes of a line to echo, 1 to 1048576");
+const ANONYMOUS_BYTES: Key = key(
+    "MAX_ANONYMOUS_BYTES",
+    "67108864",
+    "bytes kept of unfinished messages of connections without an agency, together, 65536 to 1073741824",
+);
 const UNSENT_BYTES: Key =
     key("MAX_UNSENT_BYTES", "65536", "bytes of unread replies above which a connection is not read, 1024 to 16777216");
 const TURN_BYTES: Key = key("MAX_TURN_BYTES", "65536", "bytes taken from one connection in a turn, 512 to 16777216");
@@ -67,7 +72,7 @@ const MESSAGE: Key = key("MESSAGE_TIMEOUT", "30s", "how long a message may take 
 const UNREAD: Key = key("UNREAD_TIMEOUT", "30s", "how long replies may stay unread");
 
 /// Every key of section `DEFAULT`.
-pub const KEYS: [Key; 18] = [
+pub const KEYS: [Key; 19] = [
     PORT,
     IP,
     BACKLOG,
@@ -80,6 +85,7 @@ pub const KEYS: [Key; 18] = [
     MESSAGE_BYTES,
     BATCH_BETS,
     ECHO_LINE_BYTES,
+    ANONYMOUS_BYTES,
     UNSENT_BYTES,
     TURN_BYTES,
     TURN_ANSWERS,
@@ -168,6 +174,7 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
             batch_bets: settings.number(&BATCH_BETS, 1..=1_000_000)?,
         },
         echo_line_bytes: settings.number(&ECHO_LINE_BYTES, 1..=1 << 20)?,
+        anonymous_bytes: settings.number(&ANONYMOUS_BYTES, 1 << 16..=1 << 30)?,
         unsent_bytes: settings.number(&UNSENT_BYTES, 1024..=1 << 24)?,
         turn_bytes: settings.number(&TURN_BYTES, 512..=1 << 24)?,
         turn_answers: settings.number(&TURN_ANSWERS, 1..=65_536)?,

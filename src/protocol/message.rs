@@ -290,8 +290,8 @@ pub enum ErrorCode {
     /// The Hello says a version that the central does not speak.
     #[error("protocol version not spoken")]
     Version = 11,
-    /// Too many connections, or shutting down.
-    #[error("too many connections, or shutting down")]
+    /// Too many connections, or too much of unfinished messages of those without an agency, or shutting down.
+    #[error("too many connections or unfinished messages, or shutting down")]
     Unavailable = 12,
 }
 

@@ -25,5 +25,8 @@ pub const MAX_PACKET_BYTES: usize = 8192;
 /// The most bytes of a credential that a Hello may carry.
 pub const MAX_CREDENTIAL_BYTES: usize = 255;
 
+/// The most bytes of a Hello.
+pub const MAX_HELLO_BYTES: usize = 10 + MAX_CREDENTIAL_BYTES;
+
 /// Every type is below 256, so a lottery connection begins with this byte and an echo session with any other.
 pub const FIRST_BYTE: u8 = 0;

@@ -27,7 +27,7 @@ use crate::storage::{CommitError, Medium, Store};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub usize);
 
-/// What time it is: read once a turn.
+/// What time it is: read for a turn, not for each message.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     /// For deadlines.
@@ -95,6 +95,8 @@ pub struct Central<M> {
     lottery: Lottery,
     store: Store<M>,
     sessions: Slab<Session>,
+    /// The sum of their [`Session::anonymous_bytes`].
+    anonymous_bytes: usize,
     /// Connections accepted so far.
     connected: u64,
     /// Who speaks for each agency, from agency 1.
@@ -117,6 +119,7 @@ impl<M: Medium> Central<M> {
             lottery,
             store,
             sessions: Slab::new(),
+            anonymous_bytes: 0,
             connected: 0,
             speakers,
             answers: Vec::new(),
@@ -133,6 +136,8 @@ impl<M: Medium> Central<M> {
     /// Where it stands. Looks at every session and every agency.
     pub fn standing(&self) -> Standing {
         let sessions = || self.sessions.iter().map(|(_, session)| session);
+        debug_assert_eq!(self.anonymous_bytes, sessions().map(Session::anonymous_bytes).sum());
+        debug_assert!(self.anonymous_bytes <= self.limits.anonymous_bytes);
         Standing {
             connections: self.sessions.len(),
             parked: sessions().filter(|session| session.parked).count(),
@@ -174,7 +179,7 @@ impl<M: Medium> Central<M> {
         if session.input.is_empty() {
             let taken = self.apply(id, bytes, now);
             self.sessions[id.0].input.extend_from_slice(&bytes[taken..]);
-            self.note_message_begun(id, taken, now);
+            self.note_unfinished(id, taken, now);
         } else {
             session.input.extend_from_slice(bytes);
             self.apply_kept(id, now);
@@ -317,7 +322,7 @@ impl<M: Medium> Central<M> {
             input.drain(..taken);
             self.sessions[id.0].input = input;
         }
-        self.note_message_begun(id, taken, now);
+        self.note_unfinished(id, taken, now);
     }
 
     /// Applies the messages at the front of `input` and says how many bytes they were.
@@ -589,6 +594,7 @@ impl<M: Medium> Central<M> {
         if let Some(agency) = session.agency.take() {
             self.speakers[agency as usize - 1].session = None;
         }
+        self.count_anonymous(id);
     }
 
     fn answer(&mut self, id: SessionId, answer: Answer) {
@@ -690,13 +696,38 @@ impl<M: Medium> Central<M> {
         }
     }
 
-    /// A message that is not whole yet must end in time: counted from when the first byte of it came.
-    fn note_message_begun(&mut self, id: SessionId, taken: usize, now: Now) {
+    /// A message that is not whole yet must end in time, counted from when the first byte of it came; and there must be room
+    /// for it. Where there is none, who asks for it pays, and nobody is searched for.
+    fn note_unfinished(&mut self, id: SessionId, taken: usize, now: Now) {
         let session = &mut self.sessions[id.0];
         if session.input.is_empty() || session.held {
             session.began_at = None;
         } else if taken > 0 || session.began_at.is_none() {
             session.began_at = Some(now.instant);
+        }
+        self.count_anonymous(id);
+        if self.anonymous_bytes > self.limits.anonymous_bytes {
+            self.refuse_unfinished(id);
+        }
+    }
+
+    fn count_anonymous(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id.0];
+        let bytes = session.anonymous_bytes();
+        self.anonymous_bytes += bytes;
+        self.anonymous_bytes -= std::mem::replace(&mut session.counted_bytes, bytes);
+    }
+
+    /// There is no room for what `id` says before it says whose it is. It has no agency, so nothing of it is stored.
+    fn refuse_unfinished(&mut self, id: SessionId) {
+        let session = &self.sessions[id.0];
+        event!(Warn, "receive_message", fail, "ip": session.peer,
+            "error": "unfinished messages of connections without an agency are over MAX_ANONYMOUS_BYTES");
+        if session.phase == Phase::Lottery {
+            self.refuse(id, ErrorCode::Unavailable);
+        } else {
+            self.close(id);
+            self.touched.push(id);
         }
     }
 }

@@ -13,6 +13,9 @@ pub struct Limits {
     pub protocol: protocol::Limits,
     /// Bytes of an echo session's line, its end not counted.
     pub echo_line_bytes: usize,
+    /// Bytes that are allocated for unfinished messages of connections that speak for no agency, all of them together. Those that
+    /// do need no such limit: there is one for each agency, with one message each.
+    pub anonymous_bytes: usize,
     /// Replies that a peer leaves unread, in bytes, above which nothing more is read from it.
     pub unsent_bytes: usize,
     /// Bytes taken from one connection in a turn: its share.
@@ -33,6 +36,7 @@ impl Default for Limits {
             connections: 10_000,
             protocol: protocol::Limits::default(),
             echo_line_bytes: 8 * 1024,
+            anonymous_bytes: 64 << 20,
             unsent_bytes: 64 * 1024,
             turn_bytes: 64 * 1024,
             turn_answers: 64,

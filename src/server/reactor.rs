@@ -211,11 +211,12 @@ impl<M: Medium> Reactor<M> {
     fn turn(&mut self) -> Result<Option<Stop>, ReactorError> {
         let stop = self.wait()?;
         let now = Now::read();
-        self.accept(now);
         self.read(now);
         self.expire(now);
         self.commit()?;
         self.write(now);
+        // Last, into the room that those have left who ended in this turn. A commit may have taken long.
+        self.accept(Now::read());
         Ok(stop)
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::limits::Limits;
 use crate::planted::{Fault, planted};
-use crate::protocol::{ErrorCode, FIRST_BYTE, Message, Scanner};
+use crate::protocol::{ErrorCode, FIRST_BYTE, MAX_HELLO_BYTES, Message, Scanner};
 
 /// What a connection has turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub void: bool,
     /// What came and is not whole yet. Empty, and then unallocated, most of the time.
     pub input: Vec<u8>,
+    /// What `Central` has counted of it: see [`Session::anonymous_bytes`].
+    pub counted_bytes: usize,
     pub scanner: Scanner,
     /// Whether `input` may hold whole messages that wait for the peer to read its replies.
     pub held: bool,
@@ -82,6 +84,7 @@ impl Session {
             ended: false,
             void: false,
             input: Vec::new(),
+            counted_bytes: 0,
             scanner: Scanner::new(limits.protocol),
             held: false,
             output: Vec::new(),
@@ -203,6 +206,13 @@ impl Session {
         }
     }
 
+    /// Bytes that are allocated for what came and is not whole yet, if it does not speak for an agency. As little as a Hello in
+    /// pieces is not counted, so that whoever has no room can still say whose it is.
+    pub fn anonymous_bytes(&self) -> usize {
+        let bytes = self.input.capacity();
+        if self.agency.is_none() && bytes > UNCOUNTED_INPUT_BYTES { bytes } else { 0 }
+    }
+
     /// Bytes that are allocated for what came and what goes out.
     pub fn buffered_bytes(&self) -> usize {
         self.input.capacity() + self.output.capacity()
@@ -230,6 +240,8 @@ impl Session {
     }
 }
 
+/// What is allocated for a Hello that comes in pieces, at most: a `Vec` that grows doubles.
+const UNCOUNTED_INPUT_BYTES: usize = 2 * MAX_HELLO_BYTES;
 /// What an idle session keeps for its next replies: a dozen of those to batches.
 const KEPT_OUTPUT_BYTES: usize = 64;
 

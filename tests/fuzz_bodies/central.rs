@@ -54,6 +54,7 @@ fn limits() -> Limits {
         connections: PEERS,
         protocol: protocol::Limits { message_bytes: 600, batch_bets: 6 },
         echo_line_bytes: 40,
+        anonymous_bytes: 600,
         unsent_bytes: 64,
         ..Limits::default()
     }
@@ -180,6 +181,8 @@ impl World {
             let unsent = self.central.unsent(peer.id).len();
             assert!(unsent <= peer.unsent, "a reply exists before its commit");
         }
+        // It counts again what it keeps, and fails if that is not what it thinks, or too much.
+        self.central.standing();
     }
 
     /// What the lottery counts as stored is what the file holds.

@@ -106,6 +106,8 @@ const LONGEST_REPLY: usize = 256;
 
 /// No connection costs the central more than its limits say.
 pub fn check_buffers(server: &Server, links: &Links, limits: &Limits) -> Result<(), String> {
+    // It counts again what it keeps, and fails if that is not what it thinks, or too much.
+    server.central.standing();
     for (number, link) in links {
         let (Place::Session(id) | Place::Lingering(id)) = link.place else { continue };
         let (unsent, kept) = (server.central.unsent(id).len(), server.central.kept_input(id));

@@ -70,7 +70,6 @@ impl Server {
         random: &mut Random,
     ) -> Result<(), Ended> {
         self.heard.clear();
-        self.accept(links, now, random);
         self.read(links, now, random);
         self.expire(links, now);
         match death {
@@ -86,7 +85,9 @@ impl Server {
             tell(|| format!("central: gives up: {error}"));
             return Err(Ended::Unknown);
         }
-        self.write(links, now, death, random)
+        self.write(links, now, death, random)?;
+        self.accept(links, now, random);
+        Ok(())
     }
 
     /// Tells everybody that it goes, and goes.

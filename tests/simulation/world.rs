@@ -557,6 +557,7 @@ impl Climate {
     fn new(random: &mut Random) -> Climate {
         let sync = random.pick(&[Sync::Always, Sync::Always, Sync::Never]);
         let mut limits = Limits {
+            anonymous_bytes: random.pick(&[0, 1000, 1 << 20]),
             unsent_bytes: random.pick(&[20, 60, 4096]),
             turn_bytes: random.pick(&[64, 512, 4096]),
             ..Limits::default()
