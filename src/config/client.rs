@@ -112,7 +112,7 @@ const MAX_AMOUNT: Key = key(
     "bets of a batch at most, 1 to 65535; 8192 bytes are never exceeded",
 );
 const WINDOW: Key =
-    key("batch.window", "CLI_BATCH_WINDOW", "16", "batches sent and not yet answered at most, 1 to 128");
+    key("batch.window", "CLI_BATCH_WINDOW", "32", "batches sent and not yet answered at most, 1 to 128");
 const BETS_FILE: Key = key(
     "bets.file",
     "CLI_BETS_FILE",

@@ -65,7 +65,7 @@ const ANONYMOUS_BYTES: Key = key(
 );
 const UNSENT_BYTES: Key =
     key("MAX_UNSENT_BYTES", "65536", "bytes of unread replies above which a connection is not read, 1024 to 16777216");
-const TURN_BYTES: Key = key("MAX_TURN_BYTES", "65536", "bytes taken from one connection in a turn, 512 to 16777216");
+const TURN_BYTES: Key = key("MAX_TURN_BYTES", "131072", "bytes taken from one connection in a turn, 512 to 16777216");
 const TURN_ANSWERS: Key = key("MAX_TURN_ANSWERS", "64", "replies to one connection in a turn, 1 to 65536");
 const SILENCE: Key = key("SILENCE_TIMEOUT", "30s", "how long a connection may stay without saying whose it is");
 const MESSAGE: Key = key("MESSAGE_TIMEOUT", "30s", "how long a message may take from its first byte to its last");

@@ -150,7 +150,12 @@ impl<M: Medium> Central<M> {
 
     /// Whether there is anything to make durable at the end of this turn.
     pub fn has_staged(&self) -> bool {
-        self.store.staged_bytes() > 0 || self.lottery.staged_closings().next().is_some()
+        self.staged_bytes() > 0 || self.lottery.staged_closings().next().is_some()
+    }
+
+    /// Bytes of bets that the next commit stores.
+    pub fn staged_bytes(&self) -> usize {
+        self.store.staged_bytes()
     }
 
     /// Whether there is no room for another connection. One that is gone takes none, though it is forgotten only later.
@@ -462,6 +467,7 @@ impl<M: Medium> Central<M> {
         staged
     }
 
+    /// Kept apart from what is done once a batch, so that the compiler sees the loop that is gone through for every bet.
     #[inline(never)]
     fn stage_bets(&mut self, agency: u32, bets: Bets<'_>, today: Day) -> Result<Staged, BatchFault> {
         let mut position = 0;

@@ -38,7 +38,7 @@ impl Default for Limits {
             echo_line_bytes: 8 * 1024,
             anonymous_bytes: 64 << 20,
             unsent_bytes: 64 * 1024,
-            turn_bytes: 64 * 1024,
+            turn_bytes: 128 * 1024,
             turn_answers: 64,
             silence: Duration::from_secs(30),
             message: Duration::from_secs(30),

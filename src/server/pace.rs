@@ -1,30 +1,63 @@
-//! How long a turn may go on taking input: a flood must not make the others wait, and a commit is to be worth its price.
+//! How long a turn may go on taking input: a commit is to be worth its price, and who says little is not to wait for those
+//! who say much.
 //!
-//! Whoever comes in the middle of a turn waits for the rest of it and for the next one. Were turns as long as a flood has
-//! input for, that would be many times what a batch takes when nobody else sends. Were they always short, a commit with its
-//! sync would serve few batches. So a turn takes input for a quarter of the time that commits have been taking. A commit of
-//! that much takes longer than one of next to nothing, by about as much again: a turn then is half as long again as the
-//! shortest one, and two of them, the most that a small batch waits, three times. `make bench-fairness` measures it.
+//! A commit with its sync takes about as long for a hundred batches as for one, so that a turn of floods takes input for as
+//! long as commits have been taking. A flood loses nothing by it: it sends on while it waits. Somebody who sends a batch and
+//! waits for the answer does, so that as soon as there is one, and every such one has been read, the turn takes input for no
+//! longer than a quarter of a commit; and as it will have more, so do the next few turns. At worst its batch comes when the commit
+//! of a long turn has just begun, and waits for that one, for a quarter, and for its own. `make bench-fairness` measures it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// A turn takes input for this long at least: where commits cost next to nothing, so that polling does not become the cost.
+/// A turn of floods takes input for this long at least: where commits cost next to nothing, polling must not become the cost.
 const SHORTEST: Duration = Duration::from_micros(25);
 /// And for this long at most, however slow the disk is.
 const LONGEST: Duration = Duration::from_millis(10);
-/// And as a rule, for this part of a commit.
+/// A turn that somebody waits for takes input for this part of a commit.
 const COMMIT_PARTS: u32 = 4;
 /// One commit that is slower than the others, or quicker, changes the time by an eighth of the difference.
 const WEIGHT: u32 = 8;
+/// For how many turns what a connection does counts as what it will do next.
+pub(super) const REMEMBERED_TURNS: u64 = 8;
 
-/// What the commits so far say.
-#[derive(Debug, Default)]
+/// What the commits and the turns so far say.
+#[derive(Debug)]
 pub(super) struct Pace {
     /// How long a commit takes, the last ones counting most.
     commit: Duration,
+    /// When the turn began.
+    began: Instant,
+    /// Whether somebody waits for the end of the turn.
+    is_awaited: bool,
+    /// In how many of the next turns somebody is expected who will.
+    expected: u64,
 }
 
 impl Pace {
+    pub fn new() -> Pace {
+        Pace { commit: Duration::ZERO, began: Instant::now(), is_awaited: false, expected: 0 }
+    }
+
+    /// A turn begins.
+    pub fn begin_turn(&mut self, now: Instant) {
+        self.began = now;
+        self.is_awaited = self.expected > 0;
+        self.expected = self.expected.saturating_sub(1);
+    }
+
+    /// Somebody has sent bets, and waits for the end of the turn.
+    pub fn note_waiting(&mut self) {
+        self.is_awaited = true;
+        self.expected = REMEMBERED_TURNS;
+    }
+
+    /// Whether the turn is to take no more input; `is_anyone_unread`: of those who wait for its end.
+    pub fn is_over(&self, now: Instant, is_anyone_unread: bool) -> bool {
+        let took = now - self.began;
+        let is_awaited = self.is_awaited && !is_anyone_unread;
+        took >= self.commit.clamp(SHORTEST, LONGEST) || (is_awaited && took >= self.commit.min(LONGEST) / COMMIT_PARTS)
+    }
+
     /// A commit took this long. The first says all that is known.
     pub fn committed_in(&mut self, took: Duration) {
         self.commit = match self.commit {
@@ -32,36 +65,74 @@ impl Pace {
             commit => commit / WEIGHT * (WEIGHT - 1) + took / WEIGHT,
         };
     }
-
-    /// How long the next turn may take input.
-    pub fn reading(&self) -> Duration {
-        (self.commit / COMMIT_PARTS).clamp(SHORTEST, LONGEST)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The pace after many commits of this length.
+    fn settled(commit: Duration) -> Pace {
+        let mut pace = Pace::new();
+        (0..100).for_each(|_| pace.committed_in(commit));
+        pace
+    }
+
+    /// For how long the next turn takes input, to within a thousandth.
+    fn next_turn(pace: &mut Pace, is_anyone_unread: bool) -> Duration {
+        let now = Instant::now();
+        pace.begin_turn(now);
+        reading(pace, now, is_anyone_unread)
+    }
+
+    fn reading(pace: &Pace, began: Instant, is_anyone_unread: bool) -> Duration {
+        let mut took = Duration::ZERO;
+        while !pace.is_over(began + took, is_anyone_unread) {
+            took += took / 1000 + Duration::from_nanos(1);
+        }
+        took
+    }
+
+    fn is_close(reading: Duration, expected: Duration) -> bool {
+        reading > expected * 9 / 10 && reading < expected * 11 / 10
+    }
+
     #[test]
-    fn a_turn_reads_for_a_quarter_of_a_commit_within_bounds() {
-        let mut pace = Pace::default();
-        assert_eq!(pace.reading(), SHORTEST);
-        let mut settle = |commit| {
-            (0..100).for_each(|_| pace.committed_in(commit));
-            pace.reading()
-        };
-        let close = |reading: Duration, expected: Duration| reading <= expected && reading > expected * 9 / 10;
-        assert!(close(settle(Duration::from_millis(4)), Duration::from_millis(1)));
-        assert_eq!(settle(Duration::from_secs(1)), LONGEST);
-        assert_eq!(settle(Duration::from_micros(10)), SHORTEST);
+    fn a_turn_of_floods_reads_for_as_long_as_a_commit_takes_within_bounds() {
+        assert!(is_close(next_turn(&mut Pace::new(), false), SHORTEST));
+        let milli = Duration::from_millis(1);
+        for (commit, reading) in [(4 * milli, 4 * milli), (1000 * milli, LONGEST), (milli / 100, SHORTEST)] {
+            assert!(is_close(next_turn(&mut settled(commit), false), reading), "{commit:?}");
+        }
+    }
+
+    #[test]
+    fn a_turn_that_somebody_waits_for_is_short_once_all_who_do_are_read() {
+        let commit = Duration::from_millis(4);
+        let mut pace = settled(commit);
+        let now = Instant::now();
+        pace.begin_turn(now);
+        pace.note_waiting();
+        assert!(is_close(reading(&pace, now, true), commit));
+        assert!(is_close(reading(&pace, now, false), commit / 4));
+    }
+
+    #[test]
+    fn who_has_sent_a_batch_is_expected_to_send_the_next_one_soon() {
+        let commit = Duration::from_millis(4);
+        let mut pace = settled(commit);
+        pace.begin_turn(Instant::now());
+        pace.note_waiting();
+        for _ in 0..REMEMBERED_TURNS {
+            assert!(is_close(next_turn(&mut pace, false), commit / 4));
+        }
+        assert!(is_close(next_turn(&mut pace, false), commit));
     }
 
     #[test]
     fn one_slow_commit_does_not_make_the_next_turn_slow() {
-        let mut pace = Pace::default();
-        (0..100).for_each(|_| pace.committed_in(Duration::from_millis(1)));
+        let mut pace = settled(Duration::from_millis(1));
         pace.committed_in(Duration::from_millis(9));
-        assert!(pace.reading() <= Duration::from_micros(500), "{:?}", pace.reading());
+        assert!(next_turn(&mut pace, false) <= Duration::from_micros(2100));
     }
 }

@@ -5,6 +5,10 @@
 //! it, cut short of that point therefore goes on the list of the unfinished, and the next poll does not sleep while that
 //! list holds anything.
 //!
+//! Some connections send a batch and wait for the answer; others send on while they wait, and are *bulky*. A turn may be long
+//! while it serves only those (`Pace` says how long), so it looks every now and then whether somebody else has come
+//! meanwhile, who is read next and has the turn end soon.
+//!
 //! A connection is closed only after its replies are written and the rest of its input has been read and dropped, within
 //! `LINGER` and `LINGER_BYTES`: closing a socket with unread input resets the connection, and a reset can destroy
 //! the reply just written (RFC 1122, 4.2.2.13).
@@ -25,7 +29,7 @@ use thiserror::Error;
 use super::central::{Central, Now, SessionId, Standing};
 use super::commits::Commits;
 use super::deadlines::Deadlines;
-use super::pace::Pace;
+use super::pace::{Pace, REMEMBERED_TURNS};
 use crate::event;
 use crate::protocol::{ErrorCode, MAX_PACKET_BYTES, Message};
 use crate::storage::{CommitError, Medium};
@@ -40,6 +44,8 @@ const ACCEPTS: usize = 32;
 /// Bytes taken from a connection before it is the next one's turn: a packet, as agencies send them. The smaller, the less a
 /// small batch waits for the packets of others; each read costs the system about as much as ten bets do.
 const SLICE_BYTES: usize = MAX_PACKET_BYTES;
+/// How often a turn looks for new input while it is taking input.
+const POLL_EVERY: Duration = Duration::from_micros(100);
 /// How long accepting pauses when the system has no descriptor left for another connection. It stays in the backlog
 /// meanwhile, and an event loop that tried again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -79,6 +85,8 @@ pub struct Reactor<M> {
     poll: Poll,
     events: Events,
     signals: Signals,
+    /// Whether there are signals to be obeyed.
+    is_signalled: bool,
     listener: Option<TcpListener>,
     /// Whether the listener may have connections that were not accepted yet.
     acceptable: bool,
@@ -87,9 +95,9 @@ pub struct Reactor<M> {
     central: Central<M>,
     /// The connection of each session, by its id.
     connections: Vec<Option<Connection>>,
-    /// Connections that have something new to say. Each is on one of these two lists, once.
+    /// Connections that have something new to say, and are not bulky. Each is on one of these two lists, once.
     ready: VecDeque<SessionId>,
-    /// Connections that were cut short, and have more to say.
+    /// Connections that were cut short, and have more to say, and bulky ones.
     unfinished: VecDeque<SessionId>,
     /// Which of them is served next.
     is_unfinished_next: bool,
@@ -124,6 +132,8 @@ struct Connection {
     /// The last turn in which it was read, and the bytes taken from it in that one.
     turn: u64,
     taken: usize,
+    /// The last turn in which it counts as bulky: see [`Connection::is_bulky`].
+    bulky_until: u64,
     /// Whether its peer has ended its side.
     ended: bool,
     /// Once everything is written: how many more bytes of input are read, and dropped.
@@ -173,6 +183,7 @@ impl<M: Medium> Reactor<M> {
             poll,
             events: Events::with_capacity(EVENTS),
             signals,
+            is_signalled: false,
             listener: Some(listener),
             acceptable: false,
             accept_paused: None,
@@ -186,7 +197,7 @@ impl<M: Medium> Reactor<M> {
             deadlines: Deadlines::default(),
             turn: 0,
             turn_bytes,
-            pace: Pace::default(),
+            pace: Pace::new(),
             slice: vec![0; SLICE_BYTES],
             on_hangup,
             commits: Commits::default(),
@@ -209,35 +220,34 @@ impl<M: Medium> Reactor<M> {
     }
 
     fn turn(&mut self) -> Result<Option<Stop>, ReactorError> {
-        let stop = self.wait()?;
+        self.poll(self.time_to_sleep())?;
         let now = Now::read();
-        self.read(now);
+        self.read(now)?;
         self.expire(now);
         self.commit()?;
         self.write(now);
         // Last, into the room that those have left who ended in this turn. A commit may have taken long.
         self.accept(Now::read());
-        Ok(stop)
+        Ok(self.obey_signals())
     }
 
-    /// Sleeps until something can be done, and notes what.
-    fn wait(&mut self) -> io::Result<Option<Stop>> {
-        let timeout = self.time_to_sleep();
+    /// Sleeps until something can be done, or for that long, and notes what.
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
             polled => polled?,
         }
-        let mut is_signalled = false;
         for event in &self.events {
             match event.token() {
                 LISTENER => self.acceptable = true,
-                SIGNALS => is_signalled = true,
+                SIGNALS => self.is_signalled = true,
                 Token(key) => {
                     let id = SessionId(key);
                     let Some(connection) = self.connections.get_mut(key).and_then(Option::as_mut) else { continue };
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
                         connection.readable = true;
-                        connection.list(id, &mut self.ready);
+                        let list = if connection.is_bulky(self.turn) { &mut self.unfinished } else { &mut self.ready };
+                        connection.list(id, list);
                     }
                     if event.is_writable() {
                         self.writable.push(id);
@@ -245,11 +255,14 @@ impl<M: Medium> Reactor<M> {
                 }
             }
         }
-        Ok(if is_signalled { self.obey_signals() } else { None })
+        Ok(())
     }
 
     fn obey_signals(&mut self) -> Option<Stop> {
         let mut stop = None;
+        if !std::mem::take(&mut self.is_signalled) {
+            return stop;
+        }
         for signal in self.signals.pending().collect::<Vec<_>>() {
             match signal {
                 SIGHUP => (self.on_hangup)(),
@@ -262,7 +275,8 @@ impl<M: Medium> Reactor<M> {
     }
 
     fn time_to_sleep(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.unfinished.is_empty() || (self.acceptable && self.accept_paused.is_none()) {
+        let has_input = !self.ready.is_empty() || !self.unfinished.is_empty();
+        if has_input || (self.acceptable && self.accept_paused.is_none()) {
             return Some(Duration::ZERO);
         }
         let next = [self.deadlines.next(), self.accept_paused].into_iter().flatten().min()?;
@@ -316,17 +330,27 @@ impl<M: Medium> Reactor<M> {
         if self.connections.len() <= id.0 {
             self.connections.resize_with(id.0 + 1, || None);
         }
-        let connection =
-            Connection { socket, peer, readable: false, listed: false, turn: 0, taken: 0, ended: false, linger: None };
+        let connection = Connection {
+            socket,
+            peer,
+            readable: false,
+            listed: false,
+            turn: 0,
+            taken: 0,
+            bulky_until: 0,
+            ended: false,
+            linger: None,
+        };
         self.connections[id.0] = Some(connection);
         self.deadlines.set(id, self.central.deadline(id));
     }
 
     /// Takes a slice from each ready connection in turn, and again, until none has any more to say, each has had its
-    /// share, or the time is over: whoever comes next then waits no longer for a flood than for the commit.
-    fn read(&mut self, now: Now) {
+    /// share, or the time is over.
+    fn read(&mut self, now: Now) -> io::Result<()> {
         self.turn += 1;
-        let until = now.instant + self.pace.reading();
+        self.pace.begin_turn(now.instant);
+        let mut polled = now.instant;
         while let Some(id) = self.next_to_read() {
             let Some(connection) = self.connections[id.0].as_mut() else { continue };
             connection.begin_turn(self.turn);
@@ -340,12 +364,18 @@ impl<M: Medium> Reactor<M> {
             } else {
                 self.read_slice(id, now);
             }
-            if Instant::now() >= until {
+            let time = Instant::now();
+            if self.pace.is_over(time, !self.ready.is_empty()) {
                 break;
+            }
+            if time - polled >= POLL_EVERY {
+                self.poll(Some(Duration::ZERO))?;
+                polled = time;
             }
         }
         // Whoever had nothing in this turn goes first in the next.
         self.unfinished.extend(self.served.drain(..));
+        Ok(())
     }
 
     /// Whoever has something new to say takes turns with whoever was cut short: a small batch need not wait for every flood
@@ -369,8 +399,12 @@ impl<M: Medium> Reactor<M> {
                     self.central.end_of_input(id);
                 }
                 Ok(bytes) => {
-                    connection.taken += bytes;
+                    let is_bulky = connection.take(bytes);
+                    let staged_before = self.central.staged_bytes();
                     self.central.receive(id, &self.slice[..bytes], now);
+                    if !is_bulky && self.central.staged_bytes() > staged_before {
+                        self.pace.note_waiting();
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => connection.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -390,7 +424,7 @@ impl<M: Medium> Reactor<M> {
         match connection.socket.read(&mut self.slice) {
             Ok(bytes) if bytes > 0 && bytes <= *bytes_left => {
                 *bytes_left -= bytes;
-                connection.taken += bytes;
+                connection.take(bytes);
                 connection.list(id, &mut self.unfinished);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -521,6 +555,20 @@ impl Connection {
         if self.turn != turn {
             (self.turn, self.taken) = (turn, 0);
         }
+    }
+
+    /// Notes that `bytes` were taken from it, and says whether it is bulky.
+    fn take(&mut self, bytes: usize) -> bool {
+        self.taken += bytes;
+        if self.taken >= SLICE_BYTES {
+            self.bulky_until = self.turn + REMEMBERED_TURNS;
+        }
+        self.is_bulky(self.turn)
+    }
+
+    /// Whether it says more than what it waits for the answer to: it had a slice to give in a turn, in `turn` or shortly before.
+    fn is_bulky(&self, turn: u64) -> bool {
+        turn <= self.bulky_until
     }
 
     fn list(&mut self, id: SessionId, list: &mut VecDeque<SessionId>) {
