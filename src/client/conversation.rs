@@ -225,17 +225,9 @@ impl<S: BetSource> Conversation<S> {
     /// Appends the next batch, if there are bets left.
     fn send_batch(&mut self, output: &mut Vec<u8>) -> Result<Option<InFlight>, Failure> {
         let mut batch = Batch::begin(output);
-        let mut last = (0, 0);
-        while batch.bets() < self.manner.batch_max_amount {
-            let Some(bet) = self.source.peek()? else { break };
-            if batch.push(&bet).is_err() {
-                break;
-            }
-            last = (bet.document, bet.number);
-            self.source.take();
-        }
+        let last = self.source.fill(&mut batch, self.manner.batch_max_amount)?;
         let bets = batch.finish();
-        Ok((bets > 0).then_some(InFlight { bets, last }))
+        Ok(last.map(|last| InFlight { bets, last }))
     }
 
     /// Every bet is stored. Only now the agency closes: had it closed behind a batch that was then refused, the bets of

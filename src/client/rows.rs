@@ -96,6 +96,7 @@ impl<R: Read> Rows<R> {
     ///
     /// # Errors
     /// What `R` says.
+    #[inline(always)]
     pub fn advance(&mut self) -> io::Result<bool> {
         match self.row {
             Row::Start => return self.parse(),
@@ -119,6 +120,7 @@ impl<R: Read> Rows<R> {
     ///
     /// # Errors
     /// [`Fault`].
+    #[inline(always)]
     pub fn bet(&self, agency: u32) -> Result<Bet<'_>, Fault> {
         match &self.row {
             Row::Plain(row) => row.bet(agency, self.input.buffer()),

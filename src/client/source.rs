@@ -10,6 +10,7 @@ pub use super::rows::Fault;
 use super::rows::{Rows, parse_number};
 use crate::bet::{Bet, Day, InvalidBet};
 use crate::config::client::{BetVariables, BetsFrom};
+use crate::protocol::Batch;
 
 /// The bets of one agency, in order, each valid.
 pub trait BetSource {
@@ -28,6 +29,24 @@ pub trait BetSource {
     /// Goes on to the bet after the one that was peeked at.
     fn take(&mut self);
 
+    /// Adds the next bets to `batch` until it holds `at_most`, no more fit, or there are no more. Gives the document and the
+    /// number of the last one that was added.
+    ///
+    /// # Errors
+    /// If a bet can't be read, or is not valid.
+    fn fill(&mut self, batch: &mut Batch<'_>, at_most: u32) -> Result<Option<(u32, u32)>, SourceError> {
+        let mut last = None;
+        while batch.bets() < at_most {
+            let Some(bet) = self.peek()? else { break };
+            if batch.push(&bet).is_err() {
+                break;
+            }
+            last = Some((bet.document, bet.number));
+            self.take();
+        }
+        Ok(last)
+    }
+
     /// Whether these are all the bets of the agency, so that it closes after them.
     fn is_whole_agency(&self) -> bool;
 }
@@ -43,6 +62,10 @@ impl<S: BetSource + ?Sized> BetSource for Box<S> {
 
     fn take(&mut self) {
         (**self).take();
+    }
+
+    fn fill(&mut self, batch: &mut Batch<'_>, at_most: u32) -> Result<Option<(u32, u32)>, SourceError> {
+        (**self).fill(batch, at_most)
     }
 
     fn is_whole_agency(&self) -> bool {
@@ -132,6 +155,7 @@ impl BetFile {
     }
 
     /// Reads the next row, if there is one and it has not been read yet.
+    #[inline(always)]
     fn read_row(&mut self) -> Result<bool, SourceError> {
         if !self.is_peeked {
             let read = self.rows.advance();
@@ -140,6 +164,7 @@ impl BetFile {
         Ok(self.is_peeked)
     }
 
+    #[inline(always)]
     fn parse_row(&self) -> Result<Bet<'_>, Fault> {
         let bet = self.rows.bet(self.agency)?;
         bet.validate(self.today)?;
@@ -174,6 +199,7 @@ impl BetSource for BetFile {
         Ok(())
     }
 
+    #[inline(always)]
     fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
         if !self.read_row()? {
             return Ok(None);

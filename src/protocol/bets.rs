@@ -152,6 +152,7 @@ impl<'o> Batch<'o> {
     ///
     /// # Errors
     /// [`Full`] if it no longer fits, and the batch is as it was. The first bet always fits if it is valid.
+    #[inline(always)]
     pub fn push(&mut self, bet: &Bet<'_>) -> Result<(), Full> {
         let (first_name, last_name) = (bet.first_name.as_bytes(), bet.last_name.as_bytes());
         let bet_bytes = MIN_BET_BYTES + first_name.len() + last_name.len();
