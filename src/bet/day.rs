@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::SystemTime;
 
 use thiserror::Error;
-use time::{Date, Month};
 
 use crate::text::{self, two_digits};
 
@@ -27,20 +26,40 @@ pub struct Day {
 }
 
 const SECONDS_A_DAY: i64 = 86_400;
-const EPOCH: Date = time::macros::date!(1970 - 01 - 01);
 
 impl Day {
     /// The first day that four digits of a year can say.
-    const FIRST: Day = Day::of(time::macros::date!(0000 - 01 - 01));
+    const FIRST: Day = Day::of(0, 1, 1);
 
     /// The first birthdate that is taken.
-    pub const OLDEST_BIRTHDATE: Day = Day::of(time::macros::date!(1900 - 01 - 01));
+    pub const OLDEST_BIRTHDATE: Day = Day::of(1900, 1, 1);
 
     /// The last day that four digits of a year can say, for readers that accept any birthdate once written.
-    pub const LAST: Day = Day::of(time::macros::date!(9999 - 12 - 31));
+    pub const LAST: Day = Day::of(9999, 12, 31);
 
-    const fn of(date: Date) -> Day {
-        Day { days: date.to_julian_day() - EPOCH.to_julian_day() }
+    /// The day with this date, which is in the calendar: up to the year 9999. After Neri and Schneider, "Euclidean affine
+    /// functions and their application to calendar algorithms" (2022), as is [`Day::date`]: years begin in March there, so that
+    /// the day that only some have is their last.
+    const fn of(year: u32, month: u32, day: u32) -> Day {
+        let is_before_march = month <= 2;
+        let (year, month) = (year + CYCLE_YEARS - is_before_march as u32, month + 12 * is_before_march as u32);
+        let century = year / 100;
+        let days_before_year = 1461 * year / 4 - century + century / 4;
+        let days_before_month = (979 * month - 2919) / 32;
+        Day { days: (days_before_year + days_before_month + day - 1) as i32 - DAYS_BEFORE_1970 }
+    }
+
+    /// Year, month and day.
+    fn date(self) -> (u32, u32, u32) {
+        let days = (self.days + DAYS_BEFORE_1970) as u32;
+        let (century, days) = ((4 * days + 3) / CYCLE_DAYS, (4 * days + 3) % CYCLE_DAYS / 4);
+        let years = u64::from(4 * days + 3) * 2_939_745;
+        let (year, days) = ((years >> 32) as u32, years as u32 / 2_939_745 / 4);
+        let months = 2141 * days + 197_913;
+        let (month, day) = (months >> 16, (months & 0xffff) / 2141);
+        let is_after_december = month > 12;
+        let (year, month) = (year + is_after_december as u32, month - 12 * is_after_december as u32);
+        (100 * century + year - CYCLE_YEARS, month, day + 1)
     }
 
     /// The day it is now, in UTC.
@@ -66,14 +85,11 @@ impl Day {
     /// `YYYY-MM-DD`, as bytes of ASCII.
     #[inline(always)]
     pub fn to_ascii(self) -> [u8; 10] {
-        // Every Day is a Date.
-        let date = Date::from_julian_day(self.days + EPOCH.to_julian_day()).unwrap_or(EPOCH);
-        let (year, month, day) = date.to_calendar_date();
-        let year = year as u32;
+        let (year, month, day) = self.date();
         let [thousands, hundreds] = two_digits(year / 100);
         let [tens, units] = two_digits(year % 100);
-        let [month_tens, month_units] = two_digits(u8::from(month).into());
-        let [day_tens, day_units] = two_digits(day.into());
+        let [month_tens, month_units] = two_digits(month);
+        let [day_tens, day_units] = two_digits(day);
         [thousands, hundreds, tens, units, b'-', month_tens, month_units, b'-', day_tens, day_units]
     }
 
@@ -89,8 +105,23 @@ impl Day {
         let (year, month, day) = (head & 0xffff_ffff, head >> 40 & 0xffff, u64::from(day));
         let number = text::eight_digits(year | month << 32 | day << 48)?;
         let (year, month, day) = (number / 10_000, number / 100 % 100, number % 100);
-        let month = Month::try_from(month as u8).ok()?;
-        Date::from_calendar_date(year as i32, month, day as u8).ok().map(Day::of)
+        let is_date = (1..=12).contains(&month) && day >= 1 && (day <= 28 || day <= days_of_month(year, month));
+        is_date.then(|| Day::of(year, month, day))
+    }
+}
+
+/// Years and days after which the calendar begins again.
+const CYCLE_YEARS: u32 = 400;
+const CYCLE_DAYS: u32 = 146_097;
+/// From the 1st of March of a cycle's length before the year 0.
+const DAYS_BEFORE_1970: i32 = 719_468 + CYCLE_DAYS as i32;
+
+fn days_of_month(year: u32, month: u32) -> u32 {
+    let is_leap_year = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 => 28 + u32::from(is_leap_year),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     }
 }
 
@@ -126,6 +157,39 @@ mod tests {
             assert_eq!(text.parse::<Day>(), Err(NotADay), "{text:?}");
         }
         assert!("2024-02-29".parse::<Day>().is_ok());
+    }
+
+    /// What the days of a calendar are, whatever ours says.
+    #[test]
+    fn every_day_has_the_date_that_the_calendar_gives_it() {
+        let mut date = time::Date::from_calendar_date(0, time::Month::January, 1).expect("a date");
+        let mut days = Day::FIRST.days;
+        loop {
+            let text = format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day());
+            assert_eq!(Day { days }.to_string(), text);
+            assert_eq!(text.parse(), Ok(Day { days }));
+            let Some(next) = date.next_day().filter(|next| next.year() <= 400) else { break };
+            (date, days) = (next, days + 1);
+        }
+        assert_eq!(days - Day::FIRST.days, date.to_julian_day() - 1_721_060, "0000-01-01 is Julian day 1721060");
+    }
+
+    #[test]
+    fn months_have_as_many_days_as_they_have() {
+        for (year, month, day) in (0..=400)
+            .chain(1890..2110)
+            .flat_map(|year| (0..=13).flat_map(move |month| [28, 29, 30, 31, 32].map(|day| (year, month, day))))
+        {
+            let date = time::Month::try_from(month)
+                .ok()
+                .and_then(|month| time::Date::from_calendar_date(year, month, day).ok());
+            let ours = Day::from_ascii(format!("{year:04}-{month:02}-{day:02}").as_bytes());
+            assert_eq!(
+                ours.map(Day::unix_seconds),
+                date.map(|date| date.midnight().assume_utc().unix_timestamp()),
+                "{year}-{month}-{day}"
+            );
+        }
     }
 
     proptest! {

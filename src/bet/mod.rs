@@ -89,6 +89,7 @@ pub fn has_won(bet: &Bet<'_>) -> bool {
 
 /// Why a bet is not valid. The text names the field and says what would be valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[repr(u64)] // A Result is moved by the word if its error is made of words, and by the byte if not: 70 instructions a bet.
 pub enum InvalidBet {
     /// The first name.
     #[error("first name {0}")]

@@ -123,6 +123,7 @@ pub struct NotUtf8;
 
 /// Why a name is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[repr(u64)] // see crate::bet::InvalidBet
 pub enum InvalidName {
     /// It has no bytes.
     #[error("is empty")]

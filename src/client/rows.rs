@@ -63,6 +63,7 @@ struct PlainRow {
 
 /// What is wrong with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[repr(u64)] // see crate::bet::InvalidBet
 pub enum Fault {
     /// It has more or fewer fields than it should.
     #[error("{found} fields instead of {ROW_FIELDS}: first name, last name, document, birthdate, number")]

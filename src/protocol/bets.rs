@@ -25,6 +25,7 @@ pub struct Bets<'a> {
 
 /// Why the next bet of a batch is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[repr(u64)] // see crate::bet::InvalidBet
 pub enum BetFault {
     /// Its bytes do not fit the protocol.
     #[error(transparent)]
@@ -104,6 +105,7 @@ fn split_string(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     rest.split_at_checked(length as usize).ok_or(Malformed::Length)
 }
 
+#[inline(always)]
 fn as_name(bytes: &[u8]) -> Result<Name<'_>, Malformed> {
     Name::new(bytes).map_err(|NotUtf8| Malformed::NotUtf8)
 }
