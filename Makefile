@@ -37,8 +37,12 @@ data: ## the files of .data: from .data/dataset.zip if it is there, or made up (
 		$(if $(AGENCIES),--agencies $(AGENCIES)) $(if $(BETS),--bets $(BETS)) $(if $(SEED),--seed $(SEED))
 .PHONY: data
 
-bench: ## how fast it is and how fast anything could be: benches/results.md and pictures (BETS=8000000 LARGEST=10000000 RUNS=3)
+bench: ## how fast it is and how fast anything could be: benches/results.md and pictures; then fairness and the crowd (BETS=8000000 LARGEST=10000000 RUNS=3)
 	$(CARGO) bench --quiet --bench performance
+	@echo
+	@$(MAKE) --no-print-directory bench-fairness
+	@echo
+	@$(MAKE) --no-print-directory bench-crowd
 .PHONY: bench
 
 bench-peers: ## the same bets into Redis and PostgreSQL, where they are installed: benches/peers.md

@@ -1,5 +1,5 @@
 //! `make bench-crowd`: as many agencies as the central takes connections, each with bets of its own, all waiting for the draw,
-//! then drawn. Prints a table in Markdown.
+//! then drawn; and then some more, for which the central has no descriptor left. Prints a table in Markdown.
 //!
 //! `make bench-crowd AGENCIES=1000` takes another number than [`AGENCIES`]. Memory is what the central's process has grown by; what the kernel
 //! keeps for a socket comes on top.
@@ -15,10 +15,14 @@ use std::time::{Duration, Instant};
 use loteria::bet::{Bet, Day, WINNER_NUMBER};
 use loteria::contest::{Process, Usage};
 use loteria::protocol::{Batch, Message, VERSION};
+use loteria::server::descriptors::allow_connections;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 const AGENCIES: u32 = 10_000;
 /// Bets of each agency. The first of them wins.
 const BETS: u32 = 5;
+/// Connections that come when there is no descriptor left, and wait to be accepted.
+const TOO_MANY: usize = 20;
 /// How long the central is watched while everybody waits.
 const IDLE: Duration = Duration::from_secs(10);
 /// Connections that are begun before any is answered: what the listen backlog holds.
@@ -26,6 +30,10 @@ const BACKLOG: &str = "1024";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let agencies = std::env::var("AGENCIES").map_or(Ok(AGENCIES), |agencies| agencies.parse())?;
+    let possible = allow_connections(agencies as usize + TOO_MANY);
+    if possible < agencies as usize + TOO_MANY {
+        return Err(format!("the system allows {possible} connections and no more, see ulimit -n; set AGENCIES").into());
+    }
     let folder = tempfile::tempdir()?;
     let (server, port) = quiet::start_server(folder.path(), |command| {
         command.env("NUM_AGENCIES", agencies.to_string()).env("SERVER_LISTEN_BACKLOG", BACKLOG);
@@ -43,6 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     draw(&mut crowd)?;
     let drawn = began.elapsed();
+    let without_descriptors = run_out_of_descriptors(&server, port)?;
 
     let grown = parked.memory_kib.saturating_sub(before.memory_kib) as f64 / f64::from(agencies);
     println!("| {agencies} agencies, {BETS} bets each | | aim |");
@@ -51,6 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("| memory of a waiting connection beyond the kernel's | {grown:.1} KiB | 4 KiB |");
     println!("| memory of the central | {} KiB | |", parked.memory_kib);
     println!("| processor time of an idle second | {:.1?} | none |", idle / IDLE.as_secs() as u32);
+    println!("| the same without a descriptor left, {TOO_MANY} more waiting | {without_descriptors:.1?} | none |");
     println!("| from the last closing to the last agency's winners | {drawn:.2?} | |");
     Ok(())
 }
@@ -100,6 +110,23 @@ fn settle(server: &Process) -> Result<Usage, Box<dyn Error>> {
         }
         last = usage;
     }
+}
+
+/// Processor time of a second in which connections wait that there is no descriptor for. The central may have no more of them
+/// than it has.
+fn run_out_of_descriptors(server: &Process, port: u16) -> Result<Duration, Box<dyn Error>> {
+    let pid = Pid::from_raw(server.pid() as i32).ok_or("the central has no process")?;
+    let descriptors = server.usage()?.descriptors as u64;
+    prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(descriptors), maximum: Some(descriptors) })?;
+    let waiting = (0..TOO_MANY).map(|_| TcpStream::connect(("127.0.0.1", port)));
+    let _waiting = waiting.collect::<Result<Vec<TcpStream>, _>>()?;
+    let before = server.usage()?;
+    thread::sleep(IDLE);
+    let after = server.usage()?;
+    if after.descriptors > before.descriptors {
+        return Err("the central had descriptors left".into());
+    }
+    Ok((after.processor - before.processor) / IDLE.as_secs() as u32)
 }
 
 /// The first agency closes; every agency is told its one winner.

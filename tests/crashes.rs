@@ -15,6 +15,8 @@ use loteria::contest::{Process, check, field};
 
 const AGENCIES: u32 = 4;
 const BETS: usize = 3000;
+/// The window of each of them, in batches: one at a time, some, and more than there is time for.
+const WINDOWS: [&str; AGENCIES as usize] = ["1", "2", "8", "32"];
 /// Kills of one run.
 const KILLS: usize = 120;
 
@@ -64,7 +66,8 @@ impl Contest {
         let mut command = self.central().agency(agency);
         command.env("CLI_BETS_FILE", &self.files[agency as usize - 1]);
         // Small batches of a size of its own, so that there is much to interrupt.
-        fixture::start(command.env("CLI_BATCH_MAXAMOUNT", (2 + agency).to_string()).env("CLI_BATCH_WINDOW", "4"))
+        command.env("CLI_BATCH_MAXAMOUNT", (2 + agency).to_string());
+        fixture::start(command.env("CLI_BATCH_WINDOW", WINDOWS[agency as usize - 1]))
     }
 
     /// Kills the central, an agency, or both, somewhere in the next milliseconds, and starts again what was killed.

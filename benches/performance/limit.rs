@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use loteria::server::Limits;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
@@ -17,9 +18,6 @@ use crate::stage::{Killed, perform};
 use crate::stream;
 
 pub const ROLE: &str = "limit";
-
-/// The default of `MAX_TURN_BYTES`.
-const SHARE_BYTES: usize = 1 << 16;
 
 /// What a bet of the generator takes on the wire, its share of the batch's head included.
 const WIRE_BYTES_A_BET: u64 = 60;
@@ -61,6 +59,7 @@ fn move_bytes(mut sockets: Vec<Option<TcpStream>>, mut file: File, bytes_a_sync:
         poll.registry().register(socket, Token(token), Interest::READABLE)?;
     }
     let mut events = Events::with_capacity(1024);
+    let share_bytes = Limits::default().turn_bytes;
     let (mut ready, mut turn, mut ended) = (vec![false; sockets.len()], Vec::new(), Vec::new());
     let mut open = sockets.len();
     let mut unsynced = 0;
@@ -70,7 +69,7 @@ fn move_bytes(mut sockets: Vec<Option<TcpStream>>, mut file: File, bytes_a_sync:
         events.iter().for_each(|event| ready[event.token().0] = true);
         for (socket, is_ready) in sockets.iter_mut().zip(&mut ready).filter(|(_, is_ready)| **is_ready) {
             let start = turn.len();
-            turn.resize(start + SHARE_BYTES, 0);
+            turn.resize(start + share_bytes, 0);
             let Some(stream) = socket else { continue };
             let read = stream.read(&mut turn[start..]);
             turn.truncate(start + *read.as_ref().unwrap_or(&0));

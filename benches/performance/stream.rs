@@ -29,7 +29,7 @@ pub const PERCENTILES: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
 /// The default of `batch.maxAmount`.
 const BATCH_BETS: u64 = 148;
 /// The default of `batch.window`.
-const WINDOW: u64 = 16;
+const WINDOW: u64 = 32;
 /// Bets of which the stream is made, again and again.
 const DIFFERENT_BETS: u64 = 20_000;
 const STACK_BYTES: usize = 1 << 17;

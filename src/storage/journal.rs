@@ -164,3 +164,17 @@ fn write_all(medium: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_burst_allocated_is_given_back_once_it_is_committed() {
+        let file = tempfile::tempfile().expect("a file");
+        let mut journal = Journal::new(file, Sync::Never, 0);
+        journal.staged().extend(std::iter::repeat_n(b'x', 8 * KEPT_CAPACITY));
+        journal.commit().expect("stored");
+        assert!(journal.staged.capacity() <= KEPT_CAPACITY, "{} bytes", journal.staged.capacity());
+    }
+}
