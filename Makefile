@@ -57,12 +57,12 @@ callgrind-check: ## counts them and fails if there are over 5 % more than benche
 	$(CARGO) bench --quiet --bench instructions -- --check
 .PHONY: callgrind-check
 
-bench-fairness: ## how long a small agency's batch takes while four others flood
-	@$(CARGO) bench --quiet --bench fairness
+bench-fairness: ## how long a small agency's batch takes while four others flood: benches/fairness.md
+	@set -o pipefail; $(CARGO) bench --quiet --bench fairness | tee benches/fairness.md
 .PHONY: bench-fairness
 
-bench-crowd: ## ten thousand agencies that wait for the draw: time, memory and processor time (AGENCIES=10000)
-	@AGENCIES=$(or $(AGENCIES),10000) $(CARGO) bench --quiet --bench crowd
+bench-crowd: ## ten thousand agencies that wait for the draw: time, memory and processor time: benches/crowd.md (AGENCIES=10000)
+	@set -o pipefail; AGENCIES=$(or $(AGENCIES),10000) $(CARGO) bench --quiet --bench crowd | tee benches/crowd.md
 .PHONY: bench-crowd
 
 fmt: ## the code as rustfmt wants it

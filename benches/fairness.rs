@@ -32,6 +32,11 @@ const AIM: f64 = 3.0;
 const NICE: i32 = 19;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    println!("# Fairness\n");
+    println!(
+        "Measured by `make bench-fairness`: how long a batch of {SMALL_BATCH} bets of a small agency takes, alone, while {FLOODS} others \
+         flood the same central, and while they flood another one on the same disk. Medians of {ROUNDS} rounds of {SAMPLES} batches.\n"
+    );
     println!(
         "| STORAGE_SYNC | alone p50 | p99 | with four floods p50 | p99 | p99 grows to | aim | bets/s of the floods | floods elsewhere p50 | p99 |"
     );
