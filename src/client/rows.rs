@@ -249,7 +249,6 @@ mod tests {
         }
     }
 
-    /// The fields of each row, or how many they are.
     /// The bets of `text`, each as it is shown.
     fn bets_of(text: &[u8], piece: usize) -> Vec<Result<String, Fault>> {
         let mut rows = Rows::new(Pieces(text, piece));
