@@ -2,15 +2,16 @@
 
 mod fixture;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use fixture::by_hand::{ALL_BETS_SENT, REGISTER_BET_OK, REQUEST_WINNERS, hello, register_bets, welcome};
-use fixture::{Central, Wire, programs, start};
+use fixture::by_hand::{ALL_BETS_SENT, Bet, REGISTER_BET_OK, REQUEST_WINNERS, hello, register_bets, welcome};
+use fixture::{Central, Wire, programs, start, wait_for_nth};
 use loteria::bet::WINNER_NUMBER;
-use loteria::contest::Process;
+use loteria::contest::{Process, field};
+use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 
 const WINNERS: usize = 1_000_000;
@@ -68,6 +69,56 @@ fn a_flood_of_empty_batches_has_few_answers_in_a_turn() {
     flood.send(&hello(1)).expect(&welcome(0, 0));
     flood.send(&register_bets(&[]).repeat(1000)).expect(&REGISTER_BET_OK.repeat(1000));
     flood.send(ALL_BETS_SENT).send(REQUEST_WINNERS).expect(&[0, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+/// Sends whole batches on every one of `wires`, from agency 1, as fast as they are taken, and reads the replies, until the
+/// central ends.
+fn flood(wires: &[Wire]) {
+    let bets = |agency| [Bet::of(agency, 7, 7); 148];
+    let batches: Vec<Vec<u8>> = (1..).take(wires.len()).map(|agency| register_bets(&bets(agency))).collect();
+    let mut sent = vec![0; wires.len()];
+    wires.iter().for_each(|wire| wire.0.set_nonblocking(true).expect("it is a socket"));
+    loop {
+        for ((mut socket, batch), sent) in wires.iter().map(|wire| &wire.0).zip(&batches).zip(&mut sent) {
+            while let Ok(bytes) = socket.write(&batch[*sent..]) {
+                *sent = (*sent + bytes) % batch.len();
+            }
+            if socket
+                .read(&mut [0; 1024])
+                .map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |bytes| bytes == 0)
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// Commits since it was asked last, as SIGUSR1 has the central say for the `nth` time.
+fn commits(central: &Central, nth: usize) -> usize {
+    central.process.signal(Signal::USR1);
+    let line = wait_for_nth(&central.process, "action: estado", nth);
+    field(&line, "commits").and_then(|commits| commits.parse().ok()).expect("a number")
+}
+
+#[test]
+fn who_waits_for_an_answer_waits_for_a_few_commits_however_many_flood() {
+    const FLOODS: u32 = 60;
+    const BATCHES: usize = 20;
+    for turn_bytes in ["131072", "4096"] {
+        let central = Central::start_with(FLOODS + 1, |command| {
+            command.env("SERVER_LISTEN_BACKLOG", "1024").env("MAX_TURN_BYTES", turn_bytes);
+        });
+        let floods: Vec<Wire> = (0..FLOODS).map(|_| central.connect()).collect();
+        std::thread::spawn(move || flood(&floods));
+        wait_for_nth(&central.process, "action: apuesta_recibida", 4 * FLOODS as usize);
+        let mut small = central.connect();
+        commits(&central, 1);
+        for _ in 0..BATCHES {
+            small.send(&register_bets(&[Bet::of(FLOODS + 1, 7, 7)])).expect(REGISTER_BET_OK);
+        }
+        let commits = commits(&central, 2);
+        assert!(commits <= 4 * BATCHES, "{commits} commits for {BATCHES} batches, a share of {turn_bytes}");
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! One thread, one `Poll`: carries bytes between the sockets and the [`Central`], a turn at a time.
 //!
 //! `Reactor::turn` names its steps in the order in which a bet lives them. mio reports a socket once and not again
-//! until it has been read (or written) to the point of `WouldBlock`. A connection that its share of the turn, or the time of
-//! it, cut short of that point therefore goes on the list of the unfinished, and the next poll does not sleep while that
-//! list holds anything.
+//! until it has been read (or written) to the point of `WouldBlock`. A connection that was not read to that point, because of
+//! its share of the turn or the time of it, therefore stays on a list, and the next poll does not sleep while a list holds
+//! anything.
 //!
 //! Some connections send a batch and wait for the answer; others send on while they wait, and are *bulky*. A turn may be long
 //! while it serves only those (`Pace` says how long), so it looks every now and then whether somebody else has come
@@ -95,9 +95,11 @@ pub struct Reactor<M> {
     central: Central<M>,
     /// The connection of each session, by its id.
     connections: Vec<Option<Connection>>,
-    /// Connections that have something new to say, and are not bulky. Each is on one of these two lists, once.
+    /// Connections that may have something to say, and are not bulky. Each is on one of these two lists, once.
     ready: VecDeque<SessionId>,
-    /// Connections that were cut short, and have more to say, and bulky ones.
+    /// How many connections that are not bulky have something new to say: see [`Connection::is_unread`].
+    unread: usize,
+    /// Bulky ones, and those that have had their share, or are behind with their replies, or are being closed.
     unfinished: VecDeque<SessionId>,
     /// Which of them is served next.
     is_unfinished_next: bool,
@@ -129,6 +131,8 @@ struct Connection {
     readable: bool,
     /// Whether it is on a list of those to be read, or will be.
     listed: bool,
+    /// Whether a poll has said that it has input, and it has not been read since.
+    is_unread: bool,
     /// The last turn in which it was read, and the bytes taken from it in that one.
     turn: u64,
     taken: usize,
@@ -190,6 +194,7 @@ impl<M: Medium> Reactor<M> {
             central,
             connections: Vec::new(),
             ready: VecDeque::new(),
+            unread: 0,
             unfinished: VecDeque::new(),
             is_unfinished_next: false,
             served: Vec::new(),
@@ -246,8 +251,12 @@ impl<M: Medium> Reactor<M> {
                     let Some(connection) = self.connections.get_mut(key).and_then(Option::as_mut) else { continue };
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
                         connection.readable = true;
-                        let list = if connection.is_bulky(self.turn) { &mut self.unfinished } else { &mut self.ready };
-                        connection.list(id, list);
+                        if connection.is_bulky(self.turn) {
+                            connection.list(id, &mut self.unfinished);
+                        } else {
+                            connection.list(id, &mut self.ready);
+                            self.unread += usize::from(!std::mem::replace(&mut connection.is_unread, true));
+                        }
                     }
                     if event.is_writable() {
                         self.writable.push(id);
@@ -335,6 +344,7 @@ impl<M: Medium> Reactor<M> {
             peer,
             readable: false,
             listed: false,
+            is_unread: false,
             turn: 0,
             taken: 0,
             bulky_until: 0,
@@ -354,6 +364,7 @@ impl<M: Medium> Reactor<M> {
         while let Some(id) = self.next_to_read() {
             let Some(connection) = self.connections[id.0].as_mut() else { continue };
             connection.begin_turn(self.turn);
+            self.unread -= usize::from(std::mem::take(&mut connection.is_unread));
             if connection.taken >= self.turn_bytes {
                 self.served.push(id);
                 continue;
@@ -365,7 +376,7 @@ impl<M: Medium> Reactor<M> {
                 self.read_slice(id, now);
             }
             let time = Instant::now();
-            if self.pace.is_over(time, !self.ready.is_empty()) {
+            if self.pace.is_over(time, self.unread > 0) {
                 break;
             }
             if time - polled >= POLL_EVERY {
@@ -378,7 +389,7 @@ impl<M: Medium> Reactor<M> {
         Ok(())
     }
 
-    /// Whoever has something new to say takes turns with whoever was cut short: a small batch need not wait for every flood
+    /// Whoever is not bulky takes turns with whoever is, or was cut short: a small batch need not wait for every flood
     /// before it, and no number of small ones keeps a large one from going on.
     fn next_to_read(&mut self) -> Option<SessionId> {
         let lists = (&mut self.ready, &mut self.unfinished);
@@ -399,7 +410,7 @@ impl<M: Medium> Reactor<M> {
                     self.central.end_of_input(id);
                 }
                 Ok(bytes) => {
-                    let is_bulky = connection.take(bytes);
+                    let is_bulky = connection.take(bytes, self.turn_bytes);
                     let staged_before = self.central.staged_bytes();
                     self.central.receive(id, &self.slice[..bytes], now);
                     if !is_bulky && self.central.staged_bytes() > staged_before {
@@ -412,7 +423,8 @@ impl<M: Medium> Reactor<M> {
             }
         }
         if connection.readable && self.central.wants_input(id) {
-            connection.list(id, &mut self.unfinished);
+            let list = if connection.is_bulky(self.turn) { &mut self.unfinished } else { &mut self.ready };
+            connection.list(id, list);
         }
         self.deadlines.set(id, self.central.deadline(id));
     }
@@ -424,7 +436,7 @@ impl<M: Medium> Reactor<M> {
         match connection.socket.read(&mut self.slice) {
             Ok(bytes) if bytes > 0 && bytes <= *bytes_left => {
                 *bytes_left -= bytes;
-                connection.take(bytes);
+                connection.take(bytes, self.turn_bytes);
                 connection.list(id, &mut self.unfinished);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -526,6 +538,7 @@ impl<M: Medium> Reactor<M> {
 
     fn close(&mut self, id: SessionId) {
         if let Some(connection) = self.connections[id.0].take() {
+            self.unread -= usize::from(connection.is_unread);
             self.deadlines.set(id, None);
             self.central.disconnect(id);
             event!(Info, "close_connection", success, "ip": connection.peer.ip());
@@ -557,16 +570,17 @@ impl Connection {
         }
     }
 
-    /// Notes that `bytes` were taken from it, and says whether it is bulky.
-    fn take(&mut self, bytes: usize) -> bool {
+    /// Notes that `bytes` were taken from it, whose share is `turn_bytes`, and says whether it is bulky.
+    fn take(&mut self, bytes: usize, turn_bytes: usize) -> bool {
         self.taken += bytes;
-        if self.taken >= SLICE_BYTES {
+        if self.taken >= SLICE_BYTES.min(turn_bytes) {
             self.bulky_until = self.turn + REMEMBERED_TURNS;
         }
         self.is_bulky(self.turn)
     }
 
-    /// Whether it says more than what it waits for the answer to: it had a slice to give in a turn, in `turn` or shortly before.
+    /// Whether it says more than what it waits for the answer to: in `turn` or shortly before, it had a slice to give in a
+    /// turn, or its whole share where that is less.
     fn is_bulky(&self, turn: u64) -> bool {
         turn <= self.bulky_until
     }

@@ -61,17 +61,20 @@ pub(super) struct RowWriter {
     row: Vec<u8>,
 }
 
+/// The most bytes of a row whose names are valid. Its numbers need not be: each may have the ten digits of a `u32`.
+const ROW_ROOM: usize = MAX_ROW_BYTES + (10 - 8) + (10 - 4);
+
 impl RowWriter {
     pub(super) fn new() -> RowWriter {
         let csv = WriterBuilder::new().terminator(csv_core::Terminator::CRLF).build();
-        RowWriter { csv, written: Vec::new(), row: vec![0; MAX_ROW_BYTES] }
+        RowWriter { csv, written: Vec::new(), row: vec![0; ROW_ROOM] }
     }
 
     pub(super) fn write_bet(&mut self, bet: &Bet<'_>, output: &mut Vec<u8>) {
         let names = bet.first_name.as_bytes().len() + bet.last_name.as_bytes().len();
-        if names > 2 * MAX_NAME_BYTES && self.row.len() < MAX_ROW_BYTES + 2 * names {
+        if names > 2 * MAX_NAME_BYTES && self.row.len() < ROW_ROOM + 2 * names {
             // The bet is not valid, and may be written all the same.
-            self.row.resize(MAX_ROW_BYTES + 2 * names, 0);
+            self.row.resize(ROW_ROOM + 2 * names, 0);
         }
         let RowWriter { csv, written, row } = self;
         let mut backwards = Backwards { room: row };
@@ -329,6 +332,19 @@ mod tests {
                 number,
             });
         }
+    }
+
+    #[test]
+    fn a_row_as_long_as_any_with_names_that_are_valid_is_written() {
+        let (name, longest) = ("\"".repeat(MAX_NAME_BYTES), u32::MAX);
+        check_row(&Bet {
+            agency: longest,
+            first_name: name.as_str().into(),
+            last_name: name.as_str().into(),
+            document: longest,
+            birthdate: Day::OLDEST_BIRTHDATE,
+            number: longest,
+        });
     }
 
     proptest! {
