@@ -55,7 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let grown = parked.memory_kib.saturating_sub(before.memory_kib) as f64 / f64::from(agencies);
     println!("# A crowd\n");
-    println!("Measured by `make bench-crowd`: agencies that have sent their bets and wait for the draw, each over its connection.\n");
+    println!(
+        "Measured by `make bench-crowd`: agencies that have sent their bets and wait for the draw, each over its connection.\n"
+    );
     println!("| {agencies} agencies, {BETS} bets each | | aim |");
     println!("|---|---:|---:|");
     println!("| connected, stored and waiting, all within | {gathered:.2?} | |");

@@ -49,8 +49,8 @@ pub fn is_spanish(bytes: &[u8]) -> bool {
     true
 }
 
-/// How many bytes at the front of `bytes` are not [special](special), and whether all of those are ASCII. `None` if the first
-/// special byte is among the last seven, or there is none.
+/// How many bytes at the front of `bytes` are not [special](special), and whether all of those are ASCII. `None` if there is no
+/// special byte within the whole words of `bytes`.
 #[inline(always)]
 pub fn plain_front(bytes: &[u8]) -> Option<(usize, bool)> {
     let mut seen = 0;

@@ -1,6 +1,6 @@
 //! The domain: what a bet is, what makes one valid, and which one wins.
 //!
-//! Nothing here knows bytes, files or sockets. A [`Bet`] borrows its names from wherever it was read (a message, a
+//! Nothing here knows messages, files or sockets. A [`Bet`] borrows its names from wherever it was read (a message, a
 //! row of a file), so that it can pass through the program without being copied.
 
 mod day;

@@ -5,7 +5,9 @@
 //! long as commits have been taking. A flood loses nothing by it: it sends on while it waits. Somebody who sends a batch and
 //! waits for the answer does, so that as soon as there is one, and every such one has been read, the turn takes input for no
 //! longer than a quarter of a commit; and as it will have more, so do the next few turns. At worst its batch comes when the commit
-//! of a long turn has just begun, and waits for that one, for a quarter, and for its own. `make bench-fairness` measures it.
+//! of a long turn has just begun, and waits for that one, for a quarter, and for its own. Only bets shorten a turn: whatever
+//! else is answered at its end (a Hello, a closing, a line that is echoed) waits for a long one at most. `make bench-fairness`
+//! measures it.
 
 use std::time::{Duration, Instant};
 

@@ -44,6 +44,8 @@ const ACCEPTS: usize = 32;
 /// Bytes taken from a connection before it is the next one's turn: a packet, as agencies send them. The smaller, the less a
 /// small batch waits for the packets of others; each read costs the system about as much as ten bets do.
 const SLICE_BYTES: usize = MAX_PACKET_BYTES;
+/// How many small connections are read before it is a bulky one's turn: each costs the system about a fourth of a slice.
+const SMALL_IN_A_ROW: u32 = 4;
 /// How often a turn looks for new input while it is taking input.
 const POLL_EVERY: Duration = Duration::from_micros(100);
 /// How long accepting pauses when the system has no descriptor left for another connection. It stays in the backlog
@@ -95,14 +97,14 @@ pub struct Reactor<M> {
     central: Central<M>,
     /// The connection of each session, by its id.
     connections: Vec<Option<Connection>>,
-    /// Connections that may have something to say, and are not bulky. Each is on one of these two lists, once.
-    ready: VecDeque<SessionId>,
-    /// How many connections that are not bulky have something new to say: see [`Connection::is_unread`].
+    /// Connections to be read: small ones; and bulky ones, those that were behind with their replies, and those that are being
+    /// closed. Each is on one of these two lists, once.
+    small: VecDeque<SessionId>,
+    bulky: VecDeque<SessionId>,
+    /// How many small ones were read since the last bulky one.
+    small_in_a_row: u32,
+    /// How many small ones have something new to say: see [`Connection::is_unread`].
     unread: usize,
-    /// Bulky ones, and those that have had their share, or are behind with their replies, or are being closed.
-    unfinished: VecDeque<SessionId>,
-    /// Which of them is served next.
-    is_unfinished_next: bool,
     /// Connections to be read in the next turn, because they have had their share of this one.
     served: Vec<SessionId>,
     /// Connections to be written in this turn.
@@ -193,10 +195,10 @@ impl<M: Medium> Reactor<M> {
             accept_paused: None,
             central,
             connections: Vec::new(),
-            ready: VecDeque::new(),
+            small: VecDeque::new(),
+            bulky: VecDeque::new(),
+            small_in_a_row: 0,
             unread: 0,
-            unfinished: VecDeque::new(),
-            is_unfinished_next: false,
             served: Vec::new(),
             writable: Vec::new(),
             deadlines: Deadlines::default(),
@@ -252,9 +254,9 @@ impl<M: Medium> Reactor<M> {
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
                         connection.readable = true;
                         if connection.is_bulky(self.turn) {
-                            connection.list(id, &mut self.unfinished);
+                            connection.list(id, &mut self.bulky);
                         } else {
-                            connection.list(id, &mut self.ready);
+                            connection.list(id, &mut self.small);
                             self.unread += usize::from(!std::mem::replace(&mut connection.is_unread, true));
                         }
                     }
@@ -284,7 +286,7 @@ impl<M: Medium> Reactor<M> {
     }
 
     fn time_to_sleep(&self) -> Option<Duration> {
-        let has_input = !self.ready.is_empty() || !self.unfinished.is_empty();
+        let has_input = !self.small.is_empty() || !self.bulky.is_empty();
         if has_input || (self.acceptable && self.accept_paused.is_none()) {
             return Some(Duration::ZERO);
         }
@@ -385,17 +387,21 @@ impl<M: Medium> Reactor<M> {
             }
         }
         // Whoever had nothing in this turn goes first in the next.
-        self.unfinished.extend(self.served.drain(..));
+        self.bulky.extend(self.served.drain(..));
         Ok(())
     }
 
-    /// Whoever is not bulky takes turns with whoever is, or was cut short: a small batch need not wait for every flood
-    /// before it, and no number of small ones keeps a large one from going on.
+    /// Small connections go before bulky ones, but for every few of them a bulky one is read: a small batch need not wait for
+    /// every flood before it, and no number of small ones keeps a large one from going on.
     fn next_to_read(&mut self) -> Option<SessionId> {
-        let lists = (&mut self.ready, &mut self.unfinished);
-        let (first, second) = if self.is_unfinished_next { (lists.1, lists.0) } else { lists };
-        self.is_unfinished_next = !self.is_unfinished_next;
-        first.pop_front().or_else(|| second.pop_front())
+        if self.small_in_a_row < SMALL_IN_A_ROW
+            && let Some(id) = self.small.pop_front()
+        {
+            self.small_in_a_row += 1;
+            return Some(id);
+        }
+        self.small_in_a_row = 0;
+        self.bulky.pop_front().or_else(|| self.small.pop_front())
     }
 
     fn read_slice(&mut self, id: SessionId, now: Now) {
@@ -423,7 +429,7 @@ impl<M: Medium> Reactor<M> {
             }
         }
         if connection.readable && self.central.wants_input(id) {
-            let list = if connection.is_bulky(self.turn) { &mut self.unfinished } else { &mut self.ready };
+            let list = if connection.is_bulky(self.turn) { &mut self.bulky } else { &mut self.small };
             connection.list(id, list);
         }
         self.deadlines.set(id, self.central.deadline(id));
@@ -437,7 +443,7 @@ impl<M: Medium> Reactor<M> {
             Ok(bytes) if bytes > 0 && bytes <= *bytes_left => {
                 *bytes_left -= bytes;
                 connection.take(bytes, self.turn_bytes);
-                connection.list(id, &mut self.unfinished);
+                connection.list(id, &mut self.bulky);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Ok(_) | Err(_) => self.close(id),
@@ -500,7 +506,7 @@ impl<M: Medium> Reactor<M> {
             return self.finish(id, now);
         }
         if self.central.wants_input(id) && (connection.readable || self.central.is_held(id)) {
-            connection.list(id, &mut self.unfinished);
+            connection.list(id, &mut self.bulky);
         }
         self.deadlines.set(id, self.central.deadline(id));
     }
@@ -512,7 +518,7 @@ impl<M: Medium> Reactor<M> {
             return self.close(id);
         }
         connection.linger = Some(LINGER_BYTES);
-        connection.list(id, &mut self.unfinished);
+        connection.list(id, &mut self.bulky);
         self.deadlines.set(id, Some(now.instant + LINGER));
     }
 
