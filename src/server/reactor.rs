@@ -29,7 +29,7 @@ use thiserror::Error;
 use super::central::{Central, Now, SessionId, Standing};
 use super::commits::Commits;
 use super::deadlines::Deadlines;
-use super::pace::{Pace, REMEMBERED_TURNS};
+use super::pace::Pace;
 use crate::event;
 use crate::protocol::{ErrorCode, MAX_PACKET_BYTES, Message};
 use crate::storage::{CommitError, Medium};
@@ -44,6 +44,8 @@ const ACCEPTS: usize = 32;
 /// Bytes taken from a connection before it is the next one's turn: a packet, as agencies send them. The smaller, the less a
 /// small batch waits for the packets of others; each read costs the system about as much as ten bets do.
 const SLICE_BYTES: usize = MAX_PACKET_BYTES;
+/// For how many turns a connection that was bulky counts as one.
+const BULKY_TURNS: u64 = 8;
 /// How many small connections are read before it is a bulky one's turn: each costs the system about a fourth of a slice.
 const SMALL_IN_A_ROW: u32 = 4;
 /// How often a turn looks for new input while it is taking input.
@@ -580,7 +582,7 @@ impl Connection {
     fn take(&mut self, bytes: usize, turn_bytes: usize) -> bool {
         self.taken += bytes;
         if self.taken >= SLICE_BYTES.min(turn_bytes) {
-            self.bulky_until = self.turn + REMEMBERED_TURNS;
+            self.bulky_until = self.turn + BULKY_TURNS;
         }
         self.is_bulky(self.turn)
     }
