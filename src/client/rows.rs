@@ -1,8 +1,8 @@
 //! The rows of an agency's file: CSV, read a row at a time.
 //!
 //! Nearly every row is plain: it has no quote, ends with LF or CRLF, and lies whole in what was read from the file last.
-//! Such a row is cut at its commas where it lies. Any other row, and the first, which may begin with a byte order mark,
-//! is for `csv_core`, which goes through it byte by byte at five times the cost. Where one stops the other goes on, and a
+//! Such a row is read where it lies, names and numbers in one go. Any other row, and the first, which may begin with a byte order mark,
+//! is for `csv_core`, which goes through it byte by byte at several times the cost. Where one stops the other goes on, and a
 //! test holds them to saying the same.
 
 use std::io::{self, BufRead, BufReader, Read};

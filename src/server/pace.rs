@@ -55,11 +55,14 @@ impl Pace {
 
     /// Whether the turn is to take no more input; `is_anyone_unread`: of those who wait for its end.
     pub fn is_over(&self, now: Instant, is_anyone_unread: bool) -> bool {
+        let is_expected = self.expected_until.is_some_and(|until| self.began < until);
         let part = self.commit.min(LONGEST) / COMMIT_PARTS;
-        let limit = match self.is_awaited {
-            true if !is_anyone_unread => part,
-            false if self.expected_until.is_some_and(|until| self.began < until) => part.max(SHORTEST_EXPECTING),
-            _ => self.commit.clamp(SHORTEST, LONGEST),
+        let limit = if is_anyone_unread || !(self.is_awaited || is_expected) {
+            self.commit.clamp(SHORTEST, LONGEST)
+        } else if self.is_awaited {
+            part
+        } else {
+            part.max(SHORTEST_EXPECTING)
         };
         now - self.began >= limit
     }
@@ -130,6 +133,10 @@ mod tests {
             pace.begin_turn(now);
             pace.note_waiting();
             assert!(is_close(next_turn(&mut pace, now + REMEMBERED / 2, false), reading));
+            assert!(
+                is_close(next_turn(&mut pace, now + REMEMBERED / 2, true), commit.max(SHORTEST)),
+                "who came is read"
+            );
             now += REMEMBERED;
             assert!(is_close(next_turn(&mut pace, now, false), commit.max(SHORTEST)));
         }
