@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loteria::bet::{Bet, Day, WINNER_NUMBER};
+use loteria::buffer::Buffer;
 use loteria::contest::{Process, Usage};
 use loteria::protocol::{Batch, Message, VERSION};
 use loteria::server::descriptors::allow_connections;
@@ -86,7 +87,7 @@ fn gather(port: u16, agencies: u32) -> Result<Vec<TcpStream>, Box<dyn Error>> {
 }
 
 fn opening(agency: u32) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Buffer::new();
     Message::Hello { version: VERSION, agency, credential: &[] }.encode(&mut bytes);
     let mut batch = Batch::begin(&mut bytes);
     for position in 0..BETS {
@@ -100,7 +101,7 @@ fn opening(agency: u32) -> Vec<u8> {
         Message::AllBetsSent.encode(&mut bytes);
         Message::RequestWinners.encode(&mut bytes);
     }
-    bytes
+    bytes.to_vec()
 }
 
 /// What the central uses once it has nothing left to do.
@@ -135,17 +136,17 @@ fn run_out_of_descriptors(server: &Process, port: u16) -> Result<Duration, Box<d
 
 /// The first agency closes; every agency is told its one winner.
 fn draw(crowd: &mut [TcpStream]) -> Result<(), Box<dyn Error>> {
-    let mut closing = Vec::new();
+    let mut closing = Buffer::new();
     Message::AllBetsSent.encode(&mut closing);
     Message::RequestWinners.encode(&mut closing);
     crowd[0].write_all(&closing)?;
     for (agency, stream) in (1_u32..).zip(crowd) {
-        let mut expected = Vec::new();
+        let mut expected = Buffer::new();
         Message::encode_winners_head(1, &mut expected);
         Message::encode_documents(&[agency], &mut expected);
         let mut winners = vec![0; expected.len()];
         stream.read_exact(&mut winners)?;
-        assert_eq!(winners, expected, "the winners of agency {agency}");
+        assert_eq!(winners, *expected, "the winners of agency {agency}");
     }
     Ok(())
 }

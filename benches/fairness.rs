@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loteria::bet::{Bet, Day};
+use loteria::buffer::Buffer;
 use loteria::protocol::Batch;
 
 const FLOODS: u32 = 4;
@@ -163,7 +164,7 @@ fn give_way() {
 }
 
 fn batch(agency: u32, bets: u32) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Buffer::new();
     let mut batch = Batch::begin(&mut bytes);
     let birthdate = Day::OLDEST_BIRTHDATE;
     for document in 1..=bets {
@@ -171,5 +172,5 @@ fn batch(agency: u32, bets: u32) -> Vec<u8> {
         batch.push(&bet).expect("it fits into a packet");
     }
     batch.finish();
-    bytes
+    bytes.to_vec()
 }

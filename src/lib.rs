@@ -26,12 +26,14 @@
 //! | [`lottery`] | the rules, without any I/O |
 //! | [`protocol`] | the wire, without any I/O |
 //! | [`bet`] | the domain |
-//! | `text` | text by the word, numbers by the pair of digits |
+//! | [`buffer`] | bytes that are put together |
+//! | `text` | text by sixteen bytes, numbers by eight digits |
 //! | `planted` | mistakes on purpose, for the simulator to find (feature `planted-faults`) |
 //!
 //! `protocol.md` says what is on the wire; README says how to run it all.
 
 pub mod bet;
+pub mod buffer;
 pub mod client;
 pub mod config;
 #[cfg(feature = "tools")]

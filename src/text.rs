@@ -1,70 +1,130 @@
-//! Text by the word and numbers by the pair of digits: quicker than a byte at a time, and most text has no byte in it that
-//! is worth a second look.
-//!
-//! Of a word of eight bytes, the functions that find something give another word, in which the highest bit of each byte
-//! where they found it is set; its other bits say nothing. No sum in them carries from one byte into the next.
+//! Text by sixteen bytes and numbers by eight digits: quicker than one at a time.
+
+use wide::{u8x16, u16x8};
+
+/// Bytes that are looked at together.
+pub const BLOCK_BYTES: usize = 16;
+
+/// What is known of a text once its bytes were looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Whether it is UTF-8 with nothing in it but ASCII and U+00C0 to U+00FF, which is what Spanish needs. Each of the latter is
+    /// 0xC3 and one more byte, whose two highest bits are 10.
+    pub is_spanish: bool,
+    /// Whether it has no special byte: whatever ASCII has that is not just text. Those are control characters, `"`, `,` and what lies
+    /// between these, but for the space. Letters, digits, `-` and `.` are not special, nor is any byte beyond ASCII.
+    pub is_plain: bool,
+}
+
+/// Looks at the first `length` of `bytes`. It costs least if those are at most [`BLOCK_BYTES`], and as many are there.
+#[inline(always)]
+pub fn look(bytes: &[u8], length: usize) -> Look {
+    match bytes.first_chunk() {
+        Some(block) if length <= BLOCK_BYTES => Block::new(block).look(length as u32),
+        _ => look_at_all(&bytes[..length]),
+    }
+}
+
+/// How many bytes at the front of `bytes` are not special, and whether those are Spanish: see [`Look`]. `None` if none is special within
+/// the whole blocks of `bytes`.
+#[inline(always)]
+pub fn plain_front(bytes: &[u8]) -> Option<(usize, bool)> {
+    let block = Block::new(bytes.first_chunk()?);
+    match block.special() {
+        0 => long_plain_front(bytes),
+        special => {
+            let length = special.trailing_zeros();
+            Some((length as usize, block.look(length).is_spanish))
+        }
+    }
+}
+
+#[inline(never)]
+fn long_plain_front(bytes: &[u8]) -> Option<(usize, bool)> {
+    let blocks = bytes.as_chunks::<BLOCK_BYTES>().0.iter().map(|block| Block::new(block).special());
+    let (blocks, special) = blocks.enumerate().find(|(_, special)| *special != 0)?;
+    let length = BLOCK_BYTES * blocks + special.trailing_zeros() as usize;
+    Some((length, look_at_all(&bytes[..length]).is_spanish))
+}
+
+#[inline(never)]
+fn look_at_all(bytes: &[u8]) -> Look {
+    let mut look = Look { is_spanish: true, is_plain: true };
+    let mut is_in_character = 0;
+    for bytes in bytes.chunks(BLOCK_BYTES) {
+        let mut block = [b'a'; BLOCK_BYTES];
+        block[..bytes.len()].copy_from_slice(bytes);
+        let block = Block::new(&block);
+        let (leads, goes_on) = (block.leads(), block.goes_on());
+        let should_go_on = leads << 1 | is_in_character;
+        is_in_character = should_go_on >> BLOCK_BYTES;
+        look.is_spanish &= should_go_on == goes_on | is_in_character << BLOCK_BYTES;
+        look.is_spanish &= leads | goes_on == block.beyond_ascii();
+        look.is_plain &= block.special() == 0;
+    }
+    look.is_spanish &= is_in_character == 0;
+    look
+}
+
+/// Sixteen bytes. Questions about them are answered by a bit for each, the lowest for the first.
+#[derive(Clone, Copy)]
+struct Block(u8x16);
+
+impl Block {
+    #[inline(always)]
+    fn new(bytes: &[u8; BLOCK_BYTES]) -> Block {
+        Block(u8x16::new(*bytes))
+    }
+
+    /// Looks at the first `length` of them.
+    #[inline(always)]
+    fn look(self, length: u32) -> Look {
+        let these = (1 << length) - 1;
+        Look {
+            is_spanish: self.beyond_ascii() & these == 0 || self.is_spanish_beyond_ascii(these),
+            is_plain: self.special() & these == 0,
+        }
+    }
+
+    /// Whether `these` bytes are Spanish, if some of them are beyond ASCII.
+    #[inline(always)]
+    fn is_spanish_beyond_ascii(self, these: u32) -> bool {
+        let (leads, goes_on) = (self.leads() & these, self.goes_on() & these);
+        goes_on == leads << 1 && leads | goes_on == self.beyond_ascii() & these
+    }
+
+    #[inline(always)]
+    fn beyond_ascii(self) -> u32 {
+        self.0.to_bitmask()
+    }
+
+    /// The first of the two bytes of U+00C0 to U+00FF.
+    #[inline(always)]
+    fn leads(self) -> u32 {
+        self.0.simd_eq(u8x16::splat(0xc3)).to_bitmask()
+    }
+
+    /// All but the first byte of a character beyond ASCII.
+    #[inline(always)]
+    fn goes_on(self) -> u32 {
+        (self.0 & u8x16::splat(0xc0)).simd_eq(u8x16::splat(0x80)).to_bitmask()
+    }
+
+    /// See [`Look::is_plain`].
+    #[inline(always)]
+    fn special(self) -> u32 {
+        let to_comma = self.0.min(u8x16::splat(b',')).simd_eq(self.0);
+        let special = (to_comma & self.0.simd_ne(u8x16::splat(b' '))) | self.0.simd_eq(u8x16::splat(0x7f));
+        special.to_bitmask()
+    }
+}
 
 /// The highest bit of each byte.
-pub const FOUND: u64 = in_each_byte(0x80);
+const FOUND: u64 = in_each_byte(0x80);
 
 /// `byte`, eight times.
 const fn in_each_byte(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
-}
-
-/// Finds whatever ASCII has that is not just text: control characters, `"`, `,`, and a few others that lie between those.
-/// Letters, digits, space, `-` and `.` are not found, and no byte beyond ASCII.
-pub fn special(word: u64) -> u64 {
-    let ascii = word & !FOUND;
-    let above_comma = ascii + in_each_byte(0x7f - b',');
-    let not_space = (ascii ^ in_each_byte(b' ')) + in_each_byte(0x7f);
-    let delete = ascii + in_each_byte(0x80 - 0x7f);
-    ((!above_comma & not_space) | delete) & !word
-}
-
-/// The words of `bytes`, for who wants to know whether something is anywhere among them: some bytes may be in two of these words,
-/// and letters may be there that are not in `bytes`.
-#[inline(always)]
-pub fn for_each_word(bytes: &[u8], mut look: impl FnMut(u64)) {
-    if let Some(last) = bytes.last_chunk() {
-        bytes.as_chunks().0.iter().for_each(|word| look(u64::from_le_bytes(*word)));
-        // Costs less than looking at each of those bytes that no word before it has.
-        look(u64::from_le_bytes(*last));
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        look(u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32);
-    } else if let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) {
-        look(u64::from_le_bytes([first, bytes[bytes.len() / 2], last, b'a', b'a', b'a', b'a', b'a']));
-    }
-}
-
-/// Whether `bytes` are UTF-8 with nothing in it but ASCII and U+00C0 to U+00FF, which is what Spanish needs. Each of those is
-/// 0xC3 and one more byte, whose two highest bits are 10.
-pub fn is_spanish(bytes: &[u8]) -> bool {
-    let mut bytes = bytes.iter();
-    while let Some(&byte) = bytes.next() {
-        if !byte.is_ascii() && (byte != 0xc3 || bytes.next().is_none_or(|second| second & 0xc0 != 0x80)) {
-            return false;
-        }
-    }
-    true
-}
-
-/// How many bytes at the front of `bytes` are not [special](special), and whether all of those are ASCII. `None` if there is no
-/// special byte within the whole words of `bytes`.
-#[inline(always)]
-pub fn plain_front(bytes: &[u8]) -> Option<(usize, bool)> {
-    let mut seen = 0;
-    for (words, word) in bytes.as_chunks().0.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = special(word) & FOUND;
-        if found != 0 {
-            let bits = found.trailing_zeros() & !7;
-            seen |= word & !(u64::MAX << bits);
-            return Some((8 * words + bits as usize / 8, seen & FOUND == 0));
-        }
-        seen |= word;
-    }
-    None
 }
 
 /// The number that up to eight decimal digits at the front of `bytes` say, and how many those are. `None` if there are fewer
@@ -76,13 +136,18 @@ pub fn leading_number(bytes: &[u8]) -> Option<(u32, usize)> {
     Some((value(word.unbounded_shl(u64::BITS - bits)), bits as usize / 8))
 }
 
-/// The number that a word of eight decimal digits says.
+/// The numbers that eight decimal digits say, each two of them one.
 #[inline(always)]
-pub fn eight_digits(word: u64) -> Option<u32> {
-    (no_digits(word) & FOUND == 0).then(|| value(word))
+pub fn number_pairs(digits: [u8; 8]) -> Option<[u32; 4]> {
+    let word = u64::from_le_bytes(digits);
+    (no_digits(word) & FOUND == 0).then(|| {
+        let pairs = pairs(word);
+        [0, 16, 32, 48].map(|bits| (pairs >> bits) as u32 & 0xff)
+    })
 }
 
-/// Finds bytes that are no decimal digits.
+/// Finds bytes that are no decimal digits: the highest bit of each byte says whether it is one, its other bits nothing. No sum carries
+/// from one byte into the next.
 fn no_digits(word: u64) -> u64 {
     let difference = word ^ in_each_byte(b'0');
     ((difference & !FOUND) + in_each_byte(0x7f - 9)) | difference
@@ -90,26 +155,42 @@ fn no_digits(word: u64) -> u64 {
 
 /// The number that digits and, before them, zero bytes say: first each two of them together, then each four, then all.
 fn value(digits: u64) -> u32 {
-    let ones = digits & in_each_byte(0x0f);
-    let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    let fours = (pairs(digits).wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
     (fours.wrapping_mul(10_000 << 32 | 1) >> 32) as u32
 }
 
-/// `number`, below 100, as two decimal digits.
-pub fn two_digits(number: u32) -> [u8; 2] {
-    DIGITS[number as usize]
+fn pairs(digits: u64) -> u64 {
+    let ones = digits & in_each_byte(0x0f);
+    (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff
 }
 
-const DIGITS: [[u8; 2]; 100] = {
-    let mut pairs = [[b'0'; 2]; 100];
-    let mut number = 0;
-    while number < 100 {
-        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
-        number += 1;
-    }
-    pairs
-};
+/// Decimal digits that a number may have to be written here.
+pub const MAX_DIGITS: usize = 8;
+
+/// The decimal digits of two numbers, of each of which its first four digits and its last four are given as numbers.
+#[inline(always)]
+pub fn all_digits(fours: [[u32; 2]; 2]) -> [[u8; MAX_DIGITS]; 2] {
+    // A lane becomes two digits: the first and the last two of each number, in turn.
+    const IS_LAST: u16x8 = u16x8::new([0, !0, 0, !0, 0, !0, 0, !0]);
+    const LESS_HUNDREDS: u16x8 = u16x8::new([!0, 100, !0, 100, !0, 100, !0, 100]);
+    let [[a, b], [c, d]] = fours.map(|number| number.map(|four| four as u16));
+    let fours = u16x8::new([a, a, b, b, c, c, d, d]);
+    // Dividing by multiplying is exact for numbers of as many digits.
+    let hundreds: u16x8 = fours.mul_keep_high(u16x8::splat(5243)) >> 3;
+    let pairs: u16x8 = (fours & IS_LAST) - hundreds * LESS_HUNDREDS;
+    let tens: u16x8 = pairs.mul_keep_high(u16x8::splat(6554));
+    let digits: u16x8 = tens | (pairs - tens * u16x8::splat(10)) << 8 | u16x8::splat(u16::from_le_bytes([b'0'; 2]));
+    let [[a, b], [c, d], [e, f], [g, h], [i, j], [k, l], [m, n], [o, p]] = digits.to_array().map(u16::to_le_bytes);
+    [[a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]]
+}
+
+/// `digits` without the zeros before the number, at the front, and how many those are. A zero is one digit.
+#[inline(always)]
+pub fn trimmed(digits: [u8; MAX_DIGITS]) -> ([u8; MAX_DIGITS], usize) {
+    let word = u64::from_le_bytes(digits);
+    let zeros = ((word ^ in_each_byte(b'0')) | 1 << 56).trailing_zeros() & !7;
+    ((word >> zeros).to_le_bytes(), MAX_DIGITS - zeros as usize / 8)
+}
 
 #[cfg(test)]
 mod tests {
@@ -117,16 +198,22 @@ mod tests {
 
     use super::*;
 
+    fn is_special(byte: u8) -> bool {
+        byte.is_ascii_control() || (byte <= b',' && byte != b' ')
+    }
+
+    fn is_spanish(bytes: &[u8]) -> bool {
+        let is_letter = |letter: char| letter.is_ascii() || ('\u{c0}'..='\u{ff}').contains(&letter);
+        str::from_utf8(bytes).is_ok_and(|text| text.chars().all(is_letter))
+    }
+
     #[test]
-    fn each_byte_is_found_by_itself_wherever_it_stands() {
-        for (byte, place) in (0..=u8::MAX).flat_map(|byte| (0..8).map(move |place| (byte, place))) {
+    fn each_byte_is_special_by_itself_wherever_it_stands() {
+        for (byte, place) in (0..=u8::MAX).flat_map(|byte| (0..BLOCK_BYTES).map(move |place| (byte, place))) {
             for neighbour in [0x00, b' ', b'a', 0x7f, 0x80, 0xff] {
-                let mut bytes = [neighbour; 8];
+                let mut bytes = [neighbour; BLOCK_BYTES];
                 bytes[place] = byte;
-                let word = u64::from_le_bytes(bytes);
-                let found = |marks: u64| marks & (0x80 << (8 * place)) != 0;
-                let is_special = byte.is_ascii_control() || (byte <= b',' && byte != b' ');
-                assert_eq!(found(special(word)), is_special, "{byte:#x} in {bytes:x?}");
+                assert_eq!(Block::new(&bytes).special() & 1 << place != 0, is_special(byte), "{byte:#x} in {bytes:x?}");
             }
         }
     }
@@ -142,36 +229,49 @@ mod tests {
             }
         }
         assert_eq!(leading_number(b"1234567"), None);
-        assert_eq!(eight_digits(u64::from_le_bytes(*b"00000000")), Some(0));
-        assert_eq!(eight_digits(u64::from_le_bytes(*b"99999999")), Some(99_999_999));
-        assert_eq!(eight_digits(u64::from_le_bytes(*b"9999999 ")), None);
+        assert_eq!(number_pairs(*b"00990100"), Some([0, 99, 1, 0]));
+        for place in 0..8 {
+            for other in [b'/', b':', b' ', 0x00, 0xb5] {
+                let mut digits = *b"99999999";
+                digits[place] = other;
+                assert_eq!(number_pairs(digits), None, "{digits:x?}");
+            }
+        }
     }
 
     proptest! {
         #[test]
-        fn text_is_plain_up_to_its_first_special_byte(bytes in "[a-c ñ,\"\t]{0,40}".prop_map(String::into_bytes)) {
-            let end = bytes.iter().position(|byte| matches!(byte, b',' | b'"' | b'\t'));
-            let expected = end.filter(|&end| end < bytes.len() / 8 * 8).map(|end| (end, bytes[..end].is_ascii()));
+        fn text_is_plain_up_to_its_first_special_byte(bytes in "[a-c ñ,\"\t\u{100}]{0,60}".prop_map(String::into_bytes)) {
+            let end = bytes.iter().position(|&byte| is_special(byte));
+            let expected = end.filter(|&end| end < bytes.len() / BLOCK_BYTES * BLOCK_BYTES).map(|end| (end, is_spanish(&bytes[..end])));
             prop_assert_eq!(plain_front(&bytes), expected);
         }
 
         #[test]
-        fn every_byte_is_in_a_word_and_besides_there_are_letters(bytes: Vec<u8>) {
-            let mut seen = Vec::new();
-            for_each_word(&bytes, |word| seen.extend(word.to_le_bytes()));
-            prop_assert!(bytes.iter().all(|byte| seen.contains(byte)));
-            prop_assert!(seen.iter().all(|byte| bytes.contains(byte) || *byte == b'a'));
+        fn what_is_seen_of_a_text_is_what_it_is(
+            bytes in prop_oneof![
+                any::<Vec<u8>>(),
+                "[a-zñáÀÿ\u{bf}\u{100},]{0,40}".prop_map(String::into_bytes),
+                prop::collection::vec(prop_oneof![Just(0xc3), Just(0x80), Just(0xbf), Just(b'a'), Just(0xc4)], 0..40),
+            ],
+            more: [u8; 20],
+            more_bytes in 0..20_usize,
+        ) {
+            let length = bytes.len();
+            let look = Look { is_spanish: is_spanish(&bytes), is_plain: !bytes.iter().any(|&byte| is_special(byte)) };
+            let bytes = [bytes.as_slice(), &more[..more_bytes]].concat();
+            prop_assert_eq!(super::look(&bytes, length), look);
         }
 
         #[test]
-        fn spanish_is_just_what_it_is_said_to_be(bytes in prop_oneof![
-            any::<Vec<u8>>(),
-            "[a-zñáÀÿ\u{bf}\u{100}]{0,20}".prop_map(String::into_bytes),
-            prop::collection::vec(prop_oneof![Just(0xc3), Just(0x80), Just(0xbf), Just(b'a'), Just(0xc4)], 0..20),
-        ]) {
-            let is_spanish = str::from_utf8(&bytes)
-                .is_ok_and(|text| text.chars().all(|letter| letter.is_ascii() || ('\u{c0}'..='\u{ff}').contains(&letter)));
-            prop_assert_eq!(super::is_spanish(&bytes), is_spanish);
+        fn a_number_is_its_digits(number in 0_u32..100_000_000, other in 0_u32..100_000_000, fewer in 0..9_u32) {
+            let fours = |number: u32| [number / 10_000, number % 10_000];
+            let number = number % 10_u32.pow(fewer);
+            let [digits, other_digits] = all_digits([fours(number), fours(other)]);
+            prop_assert_eq!(digits.to_vec(), format!("{number:08}").into_bytes());
+            prop_assert_eq!(other_digits.to_vec(), format!("{other:08}").into_bytes());
+            let (digits, length) = trimmed(digits);
+            prop_assert_eq!(digits[..length].to_vec(), number.to_string().into_bytes());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use allocation_counter::measure;
 use loteria::bet::{Bet, Day};
+use loteria::buffer::Buffer;
 use loteria::client::conversation::{Conversation, Manner};
 use loteria::client::source::BetFile;
 use loteria::lottery::Lottery;
@@ -15,7 +16,7 @@ use loteria::storage::{self, Store, Sync};
 
 /// RegisterBets with so many bets, none of which wins: a winner's document is kept.
 fn batch(bets: u32) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Buffer::new();
     let mut batch = Batch::begin(&mut bytes);
     for document in 1..=bets {
         let (first_name, last_name) = ("Íñigo".into(), "Paz, \"el\"".into());
@@ -23,7 +24,7 @@ fn batch(bets: u32) -> Vec<u8> {
         batch.push(&bet).expect("it fits into a packet");
     }
     assert_eq!(batch.finish(), bets);
-    bytes
+    bytes.to_vec()
 }
 
 /// A turn in which this is all that comes.
@@ -66,7 +67,7 @@ fn an_agency_allocates_nothing_for_its_batches_but_for_the_first() {
         credential: Credential::default(),
     };
     let mut conversation = Conversation::new(manner, BetFile::open(&file, 1).expect("opened"));
-    let mut output = Vec::new();
+    let mut output = Buffer::new();
     let welcome = [0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let all_stored = [0, 2].repeat(WINDOW);
     conversation.speak(&mut output).expect("Hello");

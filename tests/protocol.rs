@@ -2,6 +2,7 @@
 //! `protocol.md` says, byte for byte.
 
 use loteria::bet::{Bet, Day};
+use loteria::buffer::Buffer;
 use loteria::protocol::{AgencyState, Batch, ErrorCode, Limits, Malformed, Message, Scanner};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -29,7 +30,7 @@ enum OwnedBet {
 }
 
 impl Owned {
-    fn encode(&self, output: &mut Vec<u8>) {
+    fn encode(&self, output: &mut Buffer) {
         match self {
             Owned::RegisterBets(bets) => {
                 let mut batch = Batch::begin(output);
@@ -61,9 +62,9 @@ impl Owned {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = Buffer::new();
         self.encode(&mut bytes);
-        bytes
+        bytes.to_vec()
     }
 
     fn name(&self) -> &'static str {
@@ -151,9 +152,9 @@ fn read(stream: &[u8], pieces: &[usize], limits: Limits) -> Read {
 }
 
 fn check_frame(frame: &[u8], message: Message<'_>, limits: Limits) -> Owned {
-    let mut encoded = Vec::new();
+    let mut encoded = Buffer::new();
     message.encode(&mut encoded);
-    assert_eq!(encoded, frame, "encode is the inverse of decode");
+    assert_eq!(*encoded, *frame, "encode is the inverse of decode");
     let owned = Owned::from(message);
     if let Owned::RegisterBets(bets) = &owned {
         assert!(bets.len() <= limits.batch_bets as usize, "{}", bets.len());
@@ -186,9 +187,9 @@ fn message() -> impl Strategy<Value = Owned> {
 }
 
 fn stream(messages: &[Owned]) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Buffer::new();
     messages.iter().for_each(|message| message.encode(&mut bytes));
-    bytes
+    bytes.to_vec()
 }
 
 /// A RegisterBets without bets: a limit on messages that allows not even that is none that can be configured.
@@ -215,7 +216,7 @@ fn nearly_valid() -> impl Strategy<Value = Vec<u8>> {
                 _ => drop(bytes.drain(place..bytes.len().min(place + 1))),
             }
         }
-        bytes
+        bytes.to_vec()
     })
 }
 

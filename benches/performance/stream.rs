@@ -6,6 +6,7 @@ use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use loteria::buffer::Buffer;
 use loteria::client::source::{BetFile, BetSource};
 use loteria::protocol::{Batch, Message, VERSION};
 
@@ -60,7 +61,7 @@ struct Batches {
 impl Batches {
     /// Those of `agency`, made of the bets of `source`.
     fn of(agency: u32, source: &mut BetFile) -> Result<Batches, Failure> {
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        let (mut bytes, mut ends) = (Buffer::new(), Vec::new());
         loop {
             let mut batch = Batch::begin(&mut bytes);
             while u64::from(batch.bets()) < BATCH_BETS {
@@ -72,7 +73,7 @@ impl Batches {
                 source.take();
             }
             match batch.finish() {
-                0 => return Ok(Batches { bytes, ends }),
+                0 => return Ok(Batches { bytes: bytes.to_vec(), ends }),
                 bets => ends.push((bytes.len(), bets.into())),
             }
         }
@@ -177,7 +178,7 @@ const OK_BYTES: usize = 2;
 
 impl Agency {
     fn say(&mut self, messages: &[Message<'_>]) -> Result<(), Failure> {
-        let mut output = Vec::new();
+        let mut output = Buffer::new();
         messages.iter().for_each(|message| message.encode(&mut output));
         Ok(self.socket.write_all(&output)?)
     }
@@ -194,7 +195,7 @@ impl Agency {
     /// Sends every bet, with at most [`WINDOW`] batches unanswered.
     fn send_with_window(&mut self) -> Result<(), Failure> {
         let (mut next, mut in_flight, mut half) = (0, 0, 0);
-        let mut output = Vec::new();
+        let mut output = Buffer::new();
         let mut replies = [0; OK_BYTES * WINDOW as usize];
         while self.bets > 0 || in_flight > 0 {
             output.clear();

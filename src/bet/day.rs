@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use crate::text::{self, two_digits};
+use crate::text;
 
 /// A day of the calendar, without a time zone.
 ///
@@ -50,7 +50,8 @@ impl Day {
     }
 
     /// Year, month and day.
-    fn date(self) -> (u32, u32, u32) {
+    #[inline(always)]
+    pub fn date(self) -> (u32, u32, u32) {
         let days = (self.days + DAYS_BEFORE_1970) as u32;
         let (century, days) = ((4 * days + 3) / CYCLE_DAYS, (4 * days + 3) % CYCLE_DAYS / 4);
         let years = u64::from(4 * days + 3) * 2_939_745;
@@ -82,29 +83,15 @@ impl Day {
         i64::from(self.days) * SECONDS_A_DAY
     }
 
-    /// `YYYY-MM-DD`, as bytes of ASCII.
-    #[inline(always)]
-    pub fn to_ascii(self) -> [u8; 10] {
-        let (year, month, day) = self.date();
-        let [thousands, hundreds] = two_digits(year / 100);
-        let [tens, units] = two_digits(year % 100);
-        let [month_tens, month_units] = two_digits(month);
-        let [day_tens, day_units] = two_digits(day);
-        [thousands, hundreds, tens, units, b'-', month_tens, month_units, b'-', day_tens, day_units]
-    }
-
     /// The day that these bytes say as `YYYY-MM-DD`: four, two and two digits, nothing else.
+    #[inline(always)]
     pub fn from_ascii(text: &[u8]) -> Option<Day> {
-        const DASHES: u64 = u64::from_le_bytes([0, 0, 0, 0, b'-', 0, 0, b'-']);
-        const WHERE_DASHES_ARE: u64 = u64::from_le_bytes([0, 0, 0, 0, !0, 0, 0, !0]);
-        let (head, day) = text.split_first_chunk()?;
-        let (head, day) = (u64::from_le_bytes(*head), u16::from_le_bytes(day.try_into().ok()?));
-        if head & WHERE_DASHES_ARE != DASHES {
+        let &[thousands, hundreds, tens, units, b'-', month_tens, month_units, b'-', day_tens, day_units] = text else {
             return None;
-        }
-        let (year, month, day) = (head & 0xffff_ffff, head >> 40 & 0xffff, u64::from(day));
-        let number = text::eight_digits(year | month << 32 | day << 48)?;
-        let (year, month, day) = (number / 10_000, number / 100 % 100, number % 100);
+        };
+        let digits = [thousands, hundreds, tens, units, month_tens, month_units, day_tens, day_units];
+        let [century, year, month, day] = text::number_pairs(digits)?;
+        let year = 100 * century + year;
         let is_date = (1..=12).contains(&month) && day >= 1 && (day <= 28 || day <= days_of_month(year, month));
         is_date.then(|| Day::of(year, month, day))
     }
@@ -127,7 +114,8 @@ fn days_of_month(year: u32, month: u32) -> u32 {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_ascii().iter().try_for_each(|&byte| fmt::Write::write_char(f, byte.into()))
+        let (year, month, day) = self.date();
+        write!(f, "{year:04}-{month:02}-{day:02}")
     }
 }
 
@@ -197,7 +185,7 @@ mod tests {
         fn a_day_survives_its_text_and_its_seconds(days in -719_528_i64..=2_932_896) {
             let day = Day::from_unix_seconds(days * SECONDS_A_DAY).expect("years 0 to 9999");
             prop_assert_eq!(day.unix_seconds(), days * SECONDS_A_DAY);
-            prop_assert_eq!(Day::from_ascii(&day.to_ascii()), Some(day));
+            prop_assert_eq!(Day::from_ascii(day.to_string().as_bytes()), Some(day));
         }
 
         #[test]

@@ -12,6 +12,7 @@ use super::interrupt::Interrupt;
 use super::pauses::Pauses;
 use super::progress::Progress;
 use super::source::{self, BetSource};
+use crate::buffer::Buffer;
 use crate::config::client::{BetsFrom, ClientConfig};
 use crate::event;
 
@@ -118,7 +119,7 @@ fn exchange<S: BetSource>(
     progress: &mut Progress,
     connection: &mut TcpStream,
 ) -> Result<Outcome, Broken> {
-    let mut output = Vec::new();
+    let mut output = Buffer::new();
     let mut reply = [0; REPLY_BYTES];
     let mut is_patient = false;
     loop {

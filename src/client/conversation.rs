@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use thiserror::Error;
 
 use super::source::{BetSource, SourceError};
+use crate::buffer::Buffer;
 use crate::event;
 use crate::planted::{Fault, planted};
 use crate::protocol::{self, AgencyState, Batch, Credential, ErrorCode, Malformed, Message, Scanner};
@@ -174,7 +175,7 @@ impl<S: BetSource> Conversation<S> {
     ///
     /// # Errors
     /// [`Failure::Source`]; nothing of the bet's batch is in `output` then.
-    pub fn speak(&mut self, output: &mut Vec<u8>) -> Result<(), Failure> {
+    pub fn speak(&mut self, output: &mut Buffer) -> Result<(), Failure> {
         for _ in 0..std::mem::take(&mut self.acks_owed) {
             Message::Ack.encode(output);
         }
@@ -208,7 +209,7 @@ impl<S: BetSource> Conversation<S> {
         Ok(())
     }
 
-    fn send_bets(&mut self, output: &mut Vec<u8>) -> Result<(), Failure> {
+    fn send_bets(&mut self, output: &mut Buffer) -> Result<(), Failure> {
         let window = if self.manner.handshake { self.manner.batch_window } else { 1 };
         while self.in_flight.len() < window {
             match self.send_batch(output)? {
@@ -223,7 +224,7 @@ impl<S: BetSource> Conversation<S> {
     }
 
     /// Appends the next batch, if there are bets left.
-    fn send_batch(&mut self, output: &mut Vec<u8>) -> Result<Option<InFlight>, Failure> {
+    fn send_batch(&mut self, output: &mut Buffer) -> Result<Option<InFlight>, Failure> {
         let mut batch = Batch::begin(output);
         let last = self.source.fill(&mut batch, self.manner.batch_max_amount)?;
         let bets = batch.finish();
@@ -232,7 +233,7 @@ impl<S: BetSource> Conversation<S> {
 
     /// Every bet is stored. Only now the agency closes: had it closed behind a batch that was then refused, the bets of
     /// that batch could never be sent again.
-    fn finish_sending(&mut self, output: &mut Vec<u8>) {
+    fn finish_sending(&mut self, output: &mut Buffer) {
         if self.source.is_whole_agency() {
             Message::AllBetsSent.encode(output);
             Message::RequestWinners.encode(output);

@@ -11,7 +11,7 @@ use csv_core::ReadRecordResult;
 use thiserror::Error;
 
 use crate::bet::{Bet, Day, InvalidBet, Name, NotUtf8};
-use crate::text;
+use crate::text::{self, Look};
 
 /// Fields of a row of an agency's file.
 pub const ROW_FIELDS: usize = 5;
@@ -51,7 +51,7 @@ enum Row {
 /// A row of five fields, of which the last three say what they should.
 #[derive(Clone, Copy, Debug)]
 struct PlainRow {
-    /// Where the names end, and whether they are ASCII.
+    /// Where the names end, and whether they are Spanish: see [`text::Look`].
     first_name: (usize, bool),
     last_name: (usize, bool),
     document: u32,
@@ -174,9 +174,9 @@ impl PlainRow {
     /// The row at the front of `input`, if it is a plain one and does not lie at its very end.
     #[inline(always)]
     fn at_front_of(input: &[u8]) -> Option<PlainRow> {
-        let (first_end, is_first_ascii) = text::plain_front(input)?;
+        let (first_end, is_first_spanish) = text::plain_front(input)?;
         let rest = input[first_end..].strip_prefix(b",")?;
-        let (last_bytes, is_last_ascii) = text::plain_front(rest)?;
+        let (last_bytes, is_last_spanish) = text::plain_front(rest)?;
         let rest = rest[last_bytes..].strip_prefix(b",")?;
         let (document, digits) = text::leading_number(rest)?;
         let rest = rest[digits..].strip_prefix(b",").filter(|_| digits > 0)?;
@@ -189,8 +189,8 @@ impl PlainRow {
             _ => return None,
         };
         Some(PlainRow {
-            first_name: (first_end, is_first_ascii),
-            last_name: (first_end + 1 + last_bytes, is_last_ascii),
+            first_name: (first_end, is_first_spanish),
+            last_name: (first_end + 1 + last_bytes, is_last_spanish),
             document,
             birthdate,
             number,
@@ -200,13 +200,14 @@ impl PlainRow {
 
     #[inline(always)]
     fn bet<'a>(&self, agency: u32, input: &'a [u8]) -> Result<Bet<'a>, Fault> {
-        let PlainRow { first_name: (first_end, is_first_ascii), last_name: (last_end, is_last_ascii), .. } = *self;
+        let PlainRow { first_name: (first_end, is_first_spanish), last_name: (last_end, is_last_spanish), .. } = *self;
         let (first_name, last_name) = (&input[..first_end], &input[first_end + 1..last_end]);
+        let look = |is_spanish| Look { is_spanish, is_plain: true };
         Ok(Bet {
             agency,
-            first_name: Name::without_special(first_name, is_first_ascii)
+            first_name: Name::looked_at(first_name, look(is_first_spanish))
                 .map_err(|NotUtf8| Fault::NotUtf8("first name"))?,
-            last_name: Name::without_special(last_name, is_last_ascii)
+            last_name: Name::looked_at(last_name, look(is_last_spanish))
                 .map_err(|NotUtf8| Fault::NotUtf8("last name"))?,
             document: self.document,
             birthdate: self.birthdate,

@@ -9,6 +9,7 @@ use super::MAX_PACKET_BYTES;
 use super::message::{MessageType, TYPE_BYTES};
 use super::scanner::Malformed;
 use crate::bet::{Bet, Day, InvalidBet, Name, NotUtf8};
+use crate::buffer::Buffer;
 
 /// Bytes of the length that stands before each bet.
 pub(super) const BET_LENGTH_BYTES: usize = 8;
@@ -79,13 +80,13 @@ impl fmt::Debug for Bets<'_> {
 #[inline(always)]
 fn decode_bet(bytes: &[u8]) -> Result<Bet<'_>, BetFault> {
     let (agency, rest) = split_u32(bytes)?;
-    let (first_name, rest) = split_string(rest)?;
-    let (last_name, rest) = split_string(rest)?;
+    let (first_name, rest) = split_name(rest)?;
+    let (last_name, rest) = split_name(rest)?;
     let rest: &[u8; BEHIND_NAMES_BYTES] = rest.try_into().map_err(|_| Malformed::Length)?;
     Ok(Bet {
         agency,
-        first_name: as_name(first_name)?,
-        last_name: as_name(last_name)?,
+        first_name,
+        last_name,
         document: BigEndian::read_u32(rest),
         birthdate: Day::from_unix_seconds(BigEndian::read_i64(&rest[4..])).ok_or(InvalidBet::Birthdate)?,
         number: BigEndian::read_u32(&rest[12..]),
@@ -100,14 +101,12 @@ fn split_u32(bytes: &[u8]) -> Result<(u32, &[u8]), Malformed> {
     Ok((BigEndian::read_u32(value), rest))
 }
 
-fn split_string(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    let (length, rest) = split_u32(bytes)?;
-    rest.split_at_checked(length as usize).ok_or(Malformed::Length)
-}
-
 #[inline(always)]
-fn as_name(bytes: &[u8]) -> Result<Name<'_>, Malformed> {
-    Name::new(bytes).map_err(|NotUtf8| Malformed::NotUtf8)
+fn split_name(bytes: &[u8]) -> Result<(Name<'_>, &[u8]), Malformed> {
+    let (length, bytes) = split_u32(bytes)?;
+    let rest = bytes.get(length as usize..).ok_or(Malformed::Length)?;
+    let name = Name::at_front_of(bytes, length as usize).map_err(|NotUtf8| Malformed::NotUtf8)?;
+    Ok((name, rest))
 }
 
 /// A RegisterBets in the making, at the end of a buffer that may hold other messages before it.
@@ -116,22 +115,20 @@ fn as_name(bytes: &[u8]) -> Result<Name<'_>, Malformed> {
 /// leaves the buffer as it was.
 ///
 /// ```
+/// use loteria::buffer::Buffer;
 /// use loteria::protocol::Batch;
 ///
-/// let mut output = Vec::new();
+/// let mut output = Buffer::new();
 /// let batch = Batch::begin(&mut output);
 /// assert_eq!(batch.finish(), 0);
 /// assert!(output.is_empty());
 /// ```
 #[derive(Debug)]
 pub struct Batch<'o> {
-    /// Its own bytes, and room for the rest of a packet.
-    output: &'o mut Vec<u8>,
-    start: usize,
-    end: usize,
+    /// It is put together in the room behind its end.
+    output: &'o mut Buffer,
+    bytes: usize,
     bets: u32,
-    /// What stays of `output`.
-    kept: usize,
 }
 
 /// The bet would make the batch longer than a packet may be: it goes into the next one.
@@ -144,10 +141,8 @@ const HEAD_BYTES: usize = TYPE_BYTES + 4;
 
 impl<'o> Batch<'o> {
     /// An empty batch behind what `output` holds.
-    pub fn begin(output: &'o mut Vec<u8>) -> Batch<'o> {
-        let start = output.len();
-        output.resize(start + MAX_PACKET_BYTES, 0);
-        Batch { output, start, end: start + HEAD_BYTES, bets: 0, kept: start }
+    pub fn begin(output: &'o mut Buffer) -> Batch<'o> {
+        Batch { output, bytes: HEAD_BYTES, bets: 0 }
     }
 
     /// Adds a bet.
@@ -158,8 +153,8 @@ impl<'o> Batch<'o> {
     pub fn push(&mut self, bet: &Bet<'_>) -> Result<(), Full> {
         let (first_name, last_name) = (bet.first_name.as_bytes(), bet.last_name.as_bytes());
         let bet_bytes = MIN_BET_BYTES + first_name.len() + last_name.len();
-        let end = self.end + BET_LENGTH_BYTES + bet_bytes;
-        let room = self.output.get_mut(self.end..end).ok_or(Full)?;
+        let end = self.bytes + BET_LENGTH_BYTES + bet_bytes;
+        let room = self.output.room(MAX_PACKET_BYTES).get_mut(self.bytes..end).ok_or(Full)?;
         let (head, room) = room.split_at_mut(BET_LENGTH_BYTES + 4 + 4);
         let (first, room) = room.split_at_mut(first_name.len());
         let (last_length, room) = room.split_at_mut(4);
@@ -175,7 +170,7 @@ impl<'o> Batch<'o> {
         BigEndian::write_i64(&mut tail[4..], bet.birthdate.unix_seconds());
         BigEndian::write_u32(&mut tail[12..], bet.number);
 
-        self.end = end;
+        self.bytes = end;
         self.bets += 1;
         Ok(())
     }
@@ -186,19 +181,13 @@ impl<'o> Batch<'o> {
     }
 
     /// Completes the message and says how many bets it holds. Without a bet there is no message.
-    pub fn finish(mut self) -> u32 {
+    pub fn finish(self) -> u32 {
         if self.bets > 0 {
-            let head = &mut self.output[self.start..self.start + HEAD_BYTES];
+            let head = self.output.room(HEAD_BYTES);
             BigEndian::write_u16(head, MessageType::RegisterBets as u16);
             BigEndian::write_u32(&mut head[TYPE_BYTES..], self.bets);
-            self.kept = self.end;
+            self.output.add(self.bytes);
         }
         self.bets
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        self.output.truncate(self.kept);
     }
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::bets::Bets;
 use super::scanner::Malformed;
+use crate::buffer::Buffer;
 
 /// Bytes of a message's type.
 pub(super) const TYPE_BYTES: usize = 2;
@@ -137,7 +138,7 @@ impl<'a> Message<'a> {
     }
 
     /// Appends this message's bytes to `output`.
-    pub fn encode(&self, output: &mut Vec<u8>) {
+    pub fn encode(&self, output: &mut Buffer) {
         match *self {
             Message::RegisterBets(bets) => {
                 put_type(output, MessageType::RegisterBets);
@@ -167,20 +168,19 @@ impl<'a> Message<'a> {
             Message::Welcome { stored, state } => {
                 put_type(output, MessageType::Welcome);
                 put_u64(output, stored);
-                output.push(state as u8);
+                output.extend_from_slice(&[state as u8]);
             }
         }
     }
 
     /// Appends an InformWinners with `winners` documents, up to where [those](Message::encode_documents) follow.
-    pub fn encode_winners_head(winners: usize, output: &mut Vec<u8>) {
+    pub fn encode_winners_head(winners: usize, output: &mut Buffer) {
         put_type(output, MessageType::InformWinners);
         put_u64(output, winners as u64);
     }
 
     /// Appends documents of an InformWinners.
-    pub fn encode_documents(documents: &[u32], output: &mut Vec<u8>) {
-        output.reserve(4 * documents.len());
+    pub fn encode_documents(documents: &[u32], output: &mut Buffer) {
         documents.iter().for_each(|&document| put_u32(output, document));
     }
 
@@ -190,22 +190,22 @@ impl<'a> Message<'a> {
     }
 }
 
-const VEC_GROWS: &str = "writing to a Vec cannot fail";
+const BUFFER_GROWS: &str = "writing to a Buffer cannot fail";
 
-pub(super) fn put_type(output: &mut Vec<u8>, message_type: MessageType) {
+pub(super) fn put_type(output: &mut Buffer, message_type: MessageType) {
     put_u16(output, message_type as u16);
 }
 
-fn put_u16(output: &mut Vec<u8>, value: u16) {
-    output.write_u16::<BigEndian>(value).expect(VEC_GROWS);
+fn put_u16(output: &mut Buffer, value: u16) {
+    output.write_u16::<BigEndian>(value).expect(BUFFER_GROWS);
 }
 
-pub(super) fn put_u32(output: &mut Vec<u8>, value: u32) {
-    output.write_u32::<BigEndian>(value).expect(VEC_GROWS);
+pub(super) fn put_u32(output: &mut Buffer, value: u32) {
+    output.write_u32::<BigEndian>(value).expect(BUFFER_GROWS);
 }
 
-fn put_u64(output: &mut Vec<u8>, value: u64) {
-    output.write_u64::<BigEndian>(value).expect(VEC_GROWS);
+fn put_u64(output: &mut Buffer, value: u64) {
+    output.write_u64::<BigEndian>(value).expect(BUFFER_GROWS);
 }
 
 /// The documents of an InformWinners, as they came.

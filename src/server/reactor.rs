@@ -30,6 +30,7 @@ use super::central::{Central, Now, SessionId, Standing};
 use super::commits::Commits;
 use super::deadlines::Deadlines;
 use super::pace::Pace;
+use crate::buffer::Buffer;
 use crate::event;
 use crate::protocol::{ErrorCode, MAX_PACKET_BYTES, Message};
 use crate::storage::{CommitError, Medium};
@@ -640,7 +641,7 @@ fn configure(socket: &TcpStream) -> io::Result<()> {
 /// Tells a connection that there is no room for it, without waiting: a new socket has room for these few bytes. It is told
 /// before this end is closed, so that the reset which unread input then causes comes behind the reply.
 fn turn_away(socket: &mut TcpStream, peer: SocketAddr) {
-    let mut reply = Vec::new();
+    let mut reply = Buffer::new();
     Message::RegisterBetFailed(ErrorCode::Unavailable).encode(&mut reply);
     let told = socket.write(&reply).and_then(|_| socket.shutdown(Shutdown::Write));
     let how = told.map_or_else(|error| error.to_string(), |()| "told".to_owned());

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::limits::Limits;
+use crate::buffer::Buffer;
 use crate::planted::{Fault, planted};
 use crate::protocol::{ErrorCode, FIRST_BYTE, MAX_HELLO_BYTES, Message, Scanner};
 
@@ -45,7 +46,7 @@ pub(super) struct Session {
     pub scanner: Scanner,
     /// Whether `input` may hold whole messages that wait for the peer to read its replies.
     pub held: bool,
-    output: Vec<u8>,
+    output: Buffer,
     /// Bytes at the front of `output` that are sent.
     sent: usize,
     /// Bytes of the replies that this turn will add to `output`, and how many replies those are.
@@ -87,7 +88,7 @@ impl Session {
             counted_bytes: 0,
             scanner: Scanner::new(limits.protocol),
             held: false,
-            output: Vec::new(),
+            output: Buffer::new(),
             sent: 0,
             promised: 0,
             answers: 0,
@@ -121,7 +122,7 @@ impl Session {
     }
 
     /// The end of the output, to append a reply to.
-    pub fn output(&mut self) -> &mut Vec<u8> {
+    pub fn output(&mut self) -> &mut Buffer {
         &mut self.output
     }
 
@@ -200,7 +201,7 @@ impl Session {
     fn clear_output(&mut self) {
         self.sent = 0;
         if self.output.capacity() > KEPT_OUTPUT_BYTES {
-            self.output = Vec::new();
+            self.output = Buffer::new();
         } else {
             self.output.clear();
         }

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read, Seek, Write};
 
 use thiserror::Error;
 
+use crate::buffer::Buffer;
 use crate::planted::{Fault, planted};
 
 /// What a journal needs of its file. Writes go to the end, wherever reading stands.
@@ -81,7 +82,7 @@ pub struct Journal<M> {
     sync: Sync,
     /// Bytes of the file that are committed: all of it, between commits.
     committed: u64,
-    staged: Vec<u8>,
+    staged: Buffer,
 }
 
 /// What a burst may leave allocated for the rows of the next one.
@@ -90,11 +91,11 @@ const KEPT_CAPACITY: usize = 1 << 20;
 impl<M: Medium> Journal<M> {
     /// A journal at the end of a file of `committed` bytes.
     pub(super) fn new(medium: M, sync: Sync, committed: u64) -> Journal<M> {
-        Journal { medium, sync, committed, staged: Vec::new() }
+        Journal { medium, sync, committed, staged: Buffer::new() }
     }
 
     /// The rows of the next commit, to append to.
-    pub(super) fn staged(&mut self) -> &mut Vec<u8> {
+    pub(super) fn staged(&mut self) -> &mut Buffer {
         &mut self.staged
     }
 
@@ -173,7 +174,7 @@ mod tests {
     fn what_a_burst_allocated_is_given_back_once_it_is_committed() {
         let file = tempfile::tempfile().expect("a file");
         let mut journal = Journal::new(file, Sync::Never, 0);
-        journal.staged().extend(std::iter::repeat_n(b'x', 8 * KEPT_CAPACITY));
+        journal.staged().extend_from_slice(&vec![b'x'; 8 * KEPT_CAPACITY]);
         journal.commit().expect("stored");
         assert!(journal.staged.capacity() <= KEPT_CAPACITY, "{} bytes", journal.staged.capacity());
     }

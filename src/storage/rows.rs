@@ -7,8 +7,9 @@ use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use csv_core::{WriteResult, WriterBuilder};
 use thiserror::Error;
 
-use crate::bet::{Bet, Day, InvalidBet, MAX_NAME_BYTES, Name};
-use crate::text::two_digits;
+use crate::bet::{Bet, Day, InvalidBet, MAX_DOCUMENT, MAX_NAME_BYTES, MAX_NUMBER, Name};
+use crate::buffer::Buffer;
+use crate::text;
 
 /// Fields of a row of bets.
 const BET_FIELDS: usize = 6;
@@ -41,7 +42,7 @@ pub(super) const MAX_ROW_BYTES: usize = 10 + 2 * (2 * MAX_NAME_BYTES + 2) + 8 + 
 /// # Errors
 /// What `storage` says.
 pub fn store_bets<'a>(storage: &mut impl Write, bets: impl IntoIterator<Item = Bet<'a>>) -> io::Result<()> {
-    let mut rows = Vec::new();
+    let mut rows = Buffer::new();
     let mut writer = RowWriter::new();
     bets.into_iter().for_each(|bet| writer.write_bet(&bet, &mut rows));
     storage.write_all(&rows)
@@ -49,104 +50,123 @@ pub fn store_bets<'a>(storage: &mut impl Write, bets: impl IntoIterator<Item = B
 
 /// Writes rows to the end of a buffer, without allocating for each.
 ///
-/// A row is put together from its end to its beginning, as the digits of a number come. Numbers and dates have nothing in
-/// them that CSV could mistake, nor have plain names: they are written as they are. Whether any other name has, and how it
-/// is written then, is for `csv_core` to say.
+/// Numbers and dates have nothing in them that CSV could mistake, nor have plain names: they are written as they are. Whether
+/// any other name has, and how it is written then, is for `csv_core` to say.
 #[derive(Debug)]
 pub(super) struct RowWriter {
     csv: csv_core::Writer,
     /// A name as `csv_core` writes it.
     written: Vec<u8>,
-    /// Where rows are put together.
-    row: Vec<u8>,
 }
-
-/// The most bytes of a row whose names are valid. Its numbers need not be: each may have the ten digits of a `u32`.
-const ROW_ROOM: usize = MAX_ROW_BYTES + (10 - 8) + (10 - 4);
 
 impl RowWriter {
     pub(super) fn new() -> RowWriter {
         let csv = WriterBuilder::new().terminator(csv_core::Terminator::CRLF).build();
-        RowWriter { csv, written: Vec::new(), row: vec![0; ROW_ROOM] }
+        RowWriter { csv, written: Vec::new() }
     }
 
-    pub(super) fn write_bet(&mut self, bet: &Bet<'_>, output: &mut Vec<u8>) {
-        let names = bet.first_name.as_bytes().len() + bet.last_name.as_bytes().len();
-        if names > 2 * MAX_NAME_BYTES && self.row.len() < ROW_ROOM + 2 * names {
-            // The bet is not valid, and may be written all the same.
-            self.row.resize(ROW_ROOM + 2 * names, 0);
+    #[inline(always)]
+    pub(super) fn write_bet(&mut self, bet: &Bet<'_>, output: &mut Buffer) {
+        if PlainRow::suits(bet) {
+            PlainRow::write(bet, output);
+        } else {
+            self.write_any(bet, output).expect("a Buffer takes it");
         }
-        let RowWriter { csv, written, row } = self;
-        let mut backwards = Backwards { room: row };
-        backwards.put(b"\r\n");
-        backwards.put_number(bet.number);
-        backwards.put(b",");
-        backwards.put(&bet.birthdate.to_ascii());
-        backwards.put(b",");
-        backwards.put_number(bet.document);
-        backwards.put(b",");
-        backwards.put(as_written(bet.last_name, csv, written));
-        backwards.put(b",");
-        backwards.put(as_written(bet.first_name, csv, written));
-        backwards.put(b",");
-        backwards.put_number(bet.agency);
-        let start = backwards.room.len();
-        output.extend_from_slice(&row[start..]);
+    }
+
+    /// Writes a row of whatever names and numbers. The bet need not be valid.
+    #[inline(never)]
+    fn write_any(&mut self, bet: &Bet<'_>, output: &mut Buffer) -> io::Result<()> {
+        write!(output, "{},", bet.agency)?;
+        for name in [bet.first_name, bet.last_name] {
+            output.write_all(self.as_csv_writes(name.as_bytes()))?;
+            output.write_all(b",")?;
+        }
+        write!(output, "{},{},{}\r\n", bet.document, bet.birthdate, bet.number)
+    }
+
+    fn as_csv_writes<'n>(&'n mut self, name: &'n [u8]) -> &'n [u8] {
+        let RowWriter { csv, written } = self;
+        if !csv.should_quote(name) {
+            return name;
+        }
+        // Every byte doubled and two quotes: neither call can run out of room.
+        written.resize(2 * name.len() + 2, 0);
+        let (result, _, bytes) = csv.field(name, written);
+        debug_assert_eq!(result, WriteResult::InputEmpty);
+        let (result, closing_bytes) = csv.finish(&mut written[bytes..]);
+        debug_assert_eq!(result, WriteResult::InputEmpty);
+        &written[..bytes + closing_bytes]
     }
 }
 
-/// `name` as it is in a row; `written` is where that is put if it is not the name itself.
-#[inline(always)]
-fn as_written<'n>(name: Name<'n>, csv: &mut csv_core::Writer, written: &'n mut Vec<u8>) -> &'n [u8] {
-    if name.is_plain() { name.as_bytes() } else { as_csv_writes(name.as_bytes(), csv, written) }
+/// A row in the making, of what can be written as it is.
+struct PlainRow<'o> {
+    room: &'o mut [u8; MAX_ROW_BYTES],
+    length: usize,
 }
 
-fn as_csv_writes<'n>(name: &'n [u8], csv: &mut csv_core::Writer, written: &'n mut Vec<u8>) -> &'n [u8] {
-    if !csv.should_quote(name) {
-        return name;
+impl PlainRow<'_> {
+    /// Whether `bet` is written as it is: its names are plain, and no number has more digits than one of a valid bet.
+    #[inline(always)]
+    fn suits(bet: &Bet<'_>) -> bool {
+        let is_name = |name: Name<'_>| name.is_plain() && name.as_bytes().len() <= MAX_NAME_BYTES;
+        let are_numbers = bet.agency <= 9999 && bet.document <= MAX_DOCUMENT && bet.number <= MAX_NUMBER;
+        are_numbers && is_name(bet.first_name) && is_name(bet.last_name)
     }
-    // Every byte doubled and two quotes: neither call can run out of room.
-    written.resize(2 * name.len() + 2, 0);
-    let (result, _, bytes) = csv.field(name, written);
-    debug_assert_eq!(result, WriteResult::InputEmpty);
-    let (result, closing_bytes) = csv.finish(&mut written[bytes..]);
-    debug_assert_eq!(result, WriteResult::InputEmpty);
-    &written[..bytes + closing_bytes]
-}
 
-/// What is put together from its end to its beginning.
-struct Backwards<'r> {
-    /// What is before it.
-    room: &'r mut [u8],
-}
+    /// Writes `bet`, if it [suits](PlainRow::suits).
+    #[inline(always)]
+    fn write(bet: &Bet<'_>, output: &mut Buffer) {
+        let (year, month, day) = bet.birthdate.date();
+        let document = [bet.document / 10_000, bet.document % 10_000];
+        let [document, date] = text::all_digits([document, [year, 100 * month + day]]);
+        let [agency, number] = text::all_digits([[0, bet.agency], [0, bet.number]]);
+        let room = output.room(MAX_ROW_BYTES).first_chunk_mut().expect("it is as long");
+        let mut row = PlainRow { room, length: 0 };
+        row.put_number(agency);
+        row.put(b",");
+        row.put(bet.first_name.as_bytes());
+        row.put(b",");
+        row.put(bet.last_name.as_bytes());
+        row.put(b",");
+        row.put_number(document);
+        row.put_date(date);
+        row.put_number(number);
+        row.put(b"\r\n");
+        let length = row.length;
+        output.add(length);
+    }
 
-impl Backwards<'_> {
     #[inline(always)]
     fn put(&mut self, bytes: &[u8]) {
-        let room = std::mem::take(&mut self.room);
-        let (room, place) = room.split_at_mut(room.len() - bytes.len());
-        place.copy_from_slice(bytes);
-        self.room = room;
+        let end = self.length + bytes.len();
+        self.room[self.length..end].copy_from_slice(bytes);
+        self.length = end;
     }
 
-    /// Decimal digits, two at a time.
     #[inline(always)]
-    fn put_number(&mut self, mut number: u32) {
-        while number >= 100 {
-            self.put(&two_digits(number % 100));
-            number /= 100;
-        }
-        let [tens, units] = two_digits(number);
-        self.put(&[units]);
-        if number >= 10 {
-            self.put(&[tens]);
-        }
+    fn put_number(&mut self, digits: [u8; text::MAX_DIGITS]) {
+        let (digits, length) = text::trimmed(digits);
+        // All of them are put there, which costs less, and what comes next goes over those that are no digits.
+        self.room[self.length..self.length + digits.len()].copy_from_slice(&digits);
+        self.length += length;
+    }
+
+    /// Puts a date there, and a comma on either side.
+    #[inline(always)]
+    fn put_date(&mut self, digits: [u8; text::MAX_DIGITS]) {
+        let mut date = *b",YYYY-MM-DD,";
+        date[1..5].copy_from_slice(&digits[..4]);
+        date[6..8].copy_from_slice(&digits[4..6]);
+        date[9..11].copy_from_slice(&digits[6..]);
+        self.put(&date);
     }
 }
 
 /// Appends the closing of `agency`, with as many `bets`, of a contest of so many `agencies`.
-pub(super) fn write_closing(agency: u32, bets: u64, agencies: u32, output: &mut Vec<u8>) {
-    write!(output, "{agency},{bets},{agencies}\r\n").expect("a Vec takes it");
+pub(super) fn write_closing(agency: u32, bets: u64, agencies: u32, output: &mut Buffer) {
+    write!(output, "{agency},{bets},{agencies}\r\n").expect("a Buffer takes it");
 }
 
 /// Reads the bets of `storage` one at a time, in order: the course's `load_bets`.

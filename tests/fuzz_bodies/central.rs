@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use loteria::bet::{Bet, Day};
+use loteria::buffer::Buffer;
 use loteria::lottery::Lottery;
 use loteria::protocol::{self, Batch, Credential, Message, Scanner};
 use loteria::server::Limits;
@@ -227,9 +228,9 @@ fn check_replies(heard: &[u8], lottery: &Lottery) {
 }
 
 fn encoded(message: &Message<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Buffer::new();
     message.encode(&mut bytes);
-    bytes
+    bytes.to_vec()
 }
 
 fn hello(script: &mut Script<'_>) -> Vec<u8> {
@@ -239,7 +240,7 @@ fn hello(script: &mut Script<'_>) -> Vec<u8> {
 }
 
 fn batch(script: &mut Script<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Buffer::new();
     let mut batch = Batch::begin(&mut bytes);
     let agency = script.below(AGENCIES as usize + 2) as u32;
     for _ in 0..script.below(5) {
@@ -256,5 +257,5 @@ fn batch(script: &mut Script<'_>) -> Vec<u8> {
         let _ = batch.push(&bet);
     }
     batch.finish();
-    bytes
+    bytes.to_vec()
 }

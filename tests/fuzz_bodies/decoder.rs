@@ -1,5 +1,6 @@
 //! Bytes to messages: whatever they are and however they are cut, they mean the same, and nothing else encodes to them.
 
+use loteria::buffer::Buffer;
 use loteria::protocol::{Limits, Malformed, Message, Scanner};
 
 use super::script::Script;
@@ -47,7 +48,7 @@ fn check_frame(frame: &[u8]) {
         assert!(bets.remaining() <= LIMITS.batch_bets);
         assert_eq!(bets.count(), bets.remaining() as usize);
     }
-    let mut encoded = Vec::new();
+    let mut encoded = Buffer::new();
     message.encode(&mut encoded);
-    assert_eq!(encoded, frame, "{message:?}");
+    assert_eq!(*encoded, *frame, "{message:?}");
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
+use loteria::buffer::Buffer;
 use loteria::lottery::Lottery;
 use loteria::protocol::{ErrorCode, Message};
 use loteria::server::Limits;
@@ -104,7 +105,7 @@ impl Server {
                 return;
             }
             if self.central.is_full() {
-                let mut reply = Vec::new();
+                let mut reply = Buffer::new();
                 Message::RegisterBetFailed(ErrorCode::Unavailable).encode(&mut reply);
                 link.to_agency.send(&reply);
                 link.lose_central(End::Closed, random);

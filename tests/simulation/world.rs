@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use loteria::bet::Day;
+use loteria::buffer::Buffer;
 use loteria::client::conversation::{Failure, Outcome};
 use loteria::protocol::{self, ErrorCode, Message, Scanner};
 use loteria::server::Limits;
@@ -395,7 +396,7 @@ impl World {
 
     fn talk(&mut self, index: usize) -> Result<(), String> {
         let process = &mut self.processes[index];
-        let mut output = Vec::new();
+        let mut output = Buffer::new();
         if let Err(failure) = process.conversation.speak(&mut output) {
             return self.break_down(index, Breakdown::Failed(failure));
         }
