@@ -96,8 +96,7 @@ impl Lottery {
     /// Counts a bet of an agency that [may register](Lottery::may_register) it.
     #[inline(always)]
     pub fn stage_bet(&mut self, bet: &Bet<'_>) {
-        self.list(bet.agency);
-        let agency = self.agency_mut(bet.agency);
+        let agency = self.list(bet.agency);
         debug_assert_eq!(agency.closing, Closing::Open, "may_register was asked first");
         agency.staged_bets += 1;
         if bet.has_won() {
@@ -107,8 +106,7 @@ impl Lottery {
 
     /// Closes `agency`, and says whether it was open: closing twice is closing once.
     pub fn stage_closing(&mut self, agency: u32) -> bool {
-        self.list(agency);
-        let agency = self.agency_mut(agency);
+        let agency = self.list(agency);
         let was_open = agency.closing == Closing::Open;
         if was_open {
             agency.closing = Closing::Staged;
@@ -222,10 +220,14 @@ impl Lottery {
         &mut self.agencies[number as usize - 1]
     }
 
-    fn list(&mut self, number: u32) {
-        if !std::mem::replace(&mut self.agency_mut(number).listed, true) {
+    /// Takes note that something is staged for an agency.
+    #[inline(always)]
+    fn list(&mut self, number: u32) -> &mut Agency {
+        let agency = &mut self.agencies[number as usize - 1];
+        if !std::mem::replace(&mut agency.listed, true) {
             self.staged.push(number);
         }
+        agency
     }
 
     fn for_each_staged(&mut self, mut act: impl FnMut(&mut Agency)) {

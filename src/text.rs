@@ -11,8 +11,7 @@ pub struct Look {
     /// Whether it is UTF-8 with nothing in it but ASCII and U+00C0 to U+00FF, which is what Spanish needs. Each of the latter is
     /// 0xC3 and one more byte, whose two highest bits are 10.
     pub is_spanish: bool,
-    /// Whether it has no special byte: whatever ASCII has that is not just text. Those are control characters, `"`, `,` and what lies
-    /// between these, but for the space. Letters, digits, `-` and `.` are not special, nor is any byte beyond ASCII.
+    /// Whether it has no special byte: none of the control characters of ASCII, no `"` and no `,`.
     pub is_plain: bool,
 }
 
@@ -113,8 +112,9 @@ impl Block {
     /// See [`Look::is_plain`].
     #[inline(always)]
     fn special(self) -> u32 {
-        let to_comma = self.0.min(u8x16::splat(b',')).simd_eq(self.0);
-        let special = (to_comma & self.0.simd_ne(u8x16::splat(b' '))) | self.0.simd_eq(u8x16::splat(0x7f));
+        let is = |byte| self.0.simd_eq(u8x16::splat(byte));
+        let is_control = self.0.min(u8x16::splat(0x1f)).simd_eq(self.0) | is(0x7f);
+        let special = is_control | is(b'"') | is(b',');
         special.to_bitmask()
     }
 }
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     fn is_special(byte: u8) -> bool {
-        byte.is_ascii_control() || (byte <= b',' && byte != b' ')
+        byte.is_ascii_control() || matches!(byte, b'"' | b',')
     }
 
     fn is_spanish(bytes: &[u8]) -> bool {

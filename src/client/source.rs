@@ -29,6 +29,15 @@ pub trait BetSource {
     /// Goes on to the bet after the one that was peeked at.
     fn take(&mut self);
 
+    /// Adds the next bet to `batch`, goes on to the one after it, and gives the document and the number of the one that was added: `None` if
+    /// it does not fit, or there is none.
+    ///
+    /// # Errors
+    /// If the bet can't be read, or is not valid.
+    fn push(&mut self, batch: &mut Batch<'_>) -> Result<Option<(u32, u32)>, SourceError> {
+        push_peeked(self, batch)
+    }
+
     /// Adds the next bets to `batch` until it holds `at_most`, no more fit, or there are no more. Gives the document and the
     /// number of the last one that was added.
     ///
@@ -36,19 +45,29 @@ pub trait BetSource {
     /// If a bet can't be read, or is not valid.
     fn fill(&mut self, batch: &mut Batch<'_>, at_most: u32) -> Result<Option<(u32, u32)>, SourceError> {
         let mut last = None;
-        while batch.bets() < at_most {
-            let Some(bet) = self.peek()? else { break };
-            if batch.push(&bet).is_err() {
-                break;
-            }
-            last = Some((bet.document, bet.number));
-            self.take();
+        while batch.bets() < at_most
+            && let Some(pushed) = self.push(batch)?
+        {
+            last = Some(pushed);
         }
         Ok(last)
     }
 
     /// Whether these are all the bets of the agency, so that it closes after them.
     fn is_whole_agency(&self) -> bool;
+}
+
+/// Adds the bet that is next to be taken from `source`: see [`BetSource::push`].
+fn push_peeked(
+    source: &mut (impl BetSource + ?Sized),
+    batch: &mut Batch<'_>,
+) -> Result<Option<(u32, u32)>, SourceError> {
+    let Some(bet) = source.peek()? else { return Ok(None) };
+    let pushed = batch.push(&bet).is_ok().then_some((bet.document, bet.number));
+    if pushed.is_some() {
+        source.take();
+    }
+    Ok(pushed)
 }
 
 impl<S: BetSource + ?Sized> BetSource for Box<S> {
@@ -62,6 +81,10 @@ impl<S: BetSource + ?Sized> BetSource for Box<S> {
 
     fn take(&mut self) {
         (**self).take();
+    }
+
+    fn push(&mut self, batch: &mut Batch<'_>) -> Result<Option<(u32, u32)>, SourceError> {
+        (**self).push(batch)
     }
 
     fn fill(&mut self, batch: &mut Batch<'_>, at_most: u32) -> Result<Option<(u32, u32)>, SourceError> {
@@ -138,8 +161,6 @@ pub struct BetFile {
     agency: u32,
     today: Day,
     rows: Rows<File>,
-    /// Whether the row of `rows` is the next bet.
-    is_peeked: bool,
     /// Bets taken, or skipped.
     taken: u64,
 }
@@ -151,20 +172,31 @@ impl BetFile {
     /// [`SourceError::Io`].
     pub fn open(path: &Path, agency: u32) -> Result<BetFile, SourceError> {
         let rows = open_rows(path)?;
-        Ok(BetFile { path: path.to_owned(), agency, today: Day::today(), rows, is_peeked: false, taken: 0 })
+        Ok(BetFile { path: path.to_owned(), agency, today: Day::today(), rows, taken: 0 })
     }
 
-    /// Reads the next row, if there is one and it has not been read yet.
-    #[inline(always)]
-    fn read_row(&mut self) -> Result<bool, SourceError> {
-        if !self.is_peeked {
-            let read = self.rows.advance();
-            self.is_peeked = read.map_err(|error| SourceError::Io { path: self.path.clone(), error })?;
+    /// Goes on behind the next row, and says whether there was one.
+    fn skip(&mut self) -> Result<bool, SourceError> {
+        match self.rows.peek_plain(self.agency).map(|(_, bytes)| bytes) {
+            Some(bytes) => self.take_plain(bytes),
+            None if self.is_row_left()? => self.take(),
+            None => return Ok(false),
         }
-        Ok(self.is_peeked)
+        Ok(true)
     }
 
+    /// Goes on behind the next row, which is plain and takes so many bytes.
     #[inline(always)]
+    fn take_plain(&mut self, bytes: usize) {
+        self.rows.skip(bytes);
+        self.taken += 1;
+    }
+
+    /// Reads the next row, if it has not been read, and says whether there is one.
+    fn is_row_left(&mut self) -> Result<bool, SourceError> {
+        self.rows.peek().map_err(|error| SourceError::Io { path: self.path.clone(), error })
+    }
+
     fn parse_row(&self) -> Result<Bet<'_>, Fault> {
         let bet = self.rows.bet(self.agency)?;
         bet.validate(self.today)?;
@@ -188,20 +220,18 @@ impl BetSource for BetFile {
     fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
         if stored < self.taken {
             self.rows = open_rows(&self.path)?;
-            (self.is_peeked, self.taken) = (false, 0);
+            self.taken = 0;
         }
         while self.taken < stored {
-            if !self.read_row()? {
+            if !self.skip()? {
                 return Err(SourceError::StoredMore { path: self.path.clone(), stored, held: self.taken });
             }
-            self.take();
         }
         Ok(())
     }
 
-    #[inline(always)]
     fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
-        if !self.read_row()? {
+        if !self.is_row_left()? {
             return Ok(None);
         }
         let row_fault = |fault| SourceError::Row { path: self.path.clone(), line: self.rows.line(), fault };
@@ -209,8 +239,21 @@ impl BetSource for BetFile {
     }
 
     fn take(&mut self) {
-        self.is_peeked = false;
+        self.rows.take();
         self.taken += 1;
+    }
+
+    #[inline(always)]
+    fn push(&mut self, batch: &mut Batch<'_>) -> Result<Option<(u32, u32)>, SourceError> {
+        if let Some((bet, bytes)) = self.rows.peek_plain(self.agency)
+            && bet.validate(self.today).is_ok()
+            && batch.push(&bet).is_ok()
+        {
+            let pushed = (bet.document, bet.number);
+            self.take_plain(bytes);
+            return Ok(Some(pushed));
+        }
+        push_peeked(self, batch)
     }
 
     fn is_whole_agency(&self) -> bool {
