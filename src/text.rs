@@ -24,8 +24,8 @@ pub fn look(bytes: &[u8], length: usize) -> Look {
     }
 }
 
-/// How many bytes at the front of `bytes` are not special, and whether those are Spanish: see [`Look`]. `None` if none is special within
-/// the whole blocks of `bytes`.
+/// How many bytes at the front of `bytes` are not special, and whether those are Spanish: see [`Look`]. `None` if none is special
+/// within the whole blocks of `bytes`.
 #[inline(always)]
 pub fn plain_front(bytes: &[u8]) -> Option<(usize, bool)> {
     let block = Block::new(bytes.first_chunk()?);
@@ -114,8 +114,7 @@ impl Block {
     fn special(self) -> u32 {
         let is = |byte| self.0.simd_eq(u8x16::splat(byte));
         let is_control = self.0.min(u8x16::splat(0x1f)).simd_eq(self.0) | is(0x7f);
-        let special = is_control | is(b'"') | is(b',');
-        special.to_bitmask()
+        (is_control | is(b'"') | is(b',')).to_bitmask()
     }
 }
 
@@ -146,8 +145,8 @@ pub fn number_pairs(digits: [u8; 8]) -> Option<[u32; 4]> {
     })
 }
 
-/// Finds bytes that are no decimal digits: the highest bit of each byte says whether it is one, its other bits nothing. No sum carries
-/// from one byte into the next.
+/// Finds bytes that are no decimal digits: those have their highest bit set in what is returned, whose other bits say nothing. No
+/// sum carries from one byte into the next.
 fn no_digits(word: u64) -> u64 {
     let difference = word ^ in_each_byte(b'0');
     ((difference & !FOUND) + in_each_byte(0x7f - 9)) | difference
@@ -167,10 +166,10 @@ fn pairs(digits: u64) -> u64 {
 /// Decimal digits that a number may have to be written here.
 pub const MAX_DIGITS: usize = 8;
 
-/// The decimal digits of two numbers, of each of which its first four digits and its last four are given as numbers.
+/// The decimal digits of two numbers, each of which is given as two numbers: its first four digits and its last four.
 #[inline(always)]
 pub fn all_digits(fours: [[u32; 2]; 2]) -> [[u8; MAX_DIGITS]; 2] {
-    // A lane becomes two digits: the first and the last two of each number, in turn.
+    // A lane becomes two digits: the first two of a number of four, or the last two, in turn.
     const IS_LAST: u16x8 = u16x8::new([0, !0, 0, !0, 0, !0, 0, !0]);
     const LESS_HUNDREDS: u16x8 = u16x8::new([!0, 100, !0, 100, !0, 100, !0, 100]);
     let [[a, b], [c, d]] = fours.map(|number| number.map(|four| four as u16));

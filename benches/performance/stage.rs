@@ -133,7 +133,7 @@ fn drain(mut log: impl Read) {
 
 /// What a whole contest took.
 pub struct Contest {
-    /// From the start of the central's process to the end of the last agency's.
+    /// From the start of the first agency's process to the end of the last one's.
     pub seconds: f64,
     /// Processor time of the central.
     pub central_cpu: Duration,
@@ -143,13 +143,13 @@ pub struct Contest {
     pub commits: u64,
 }
 
-/// A central and an agency for each of `files`, from the start of the first process to the end of the last agency. The draw is
-/// a part of it: an agency ends when it has heard its winners.
+/// A central and an agency for each of `files`, from the start of the first agency to the end of the last one. The draw is a
+/// part of it: an agency ends when it has heard its winners.
 pub fn contest(files: &[PathBuf], sync: Sync) -> Result<Contest, Failure> {
     let folder = tempfile::tempdir()?;
-    let began = Instant::now();
     let central = Central::start(folder.path(), files.len(), sync)?;
     let mut agencies = Vec::new();
+    let began = Instant::now();
     for (id, file) in (1..).zip(files) {
         let mut agency = programs().client(folder.path(), id, central.port);
         let log = agency.env("CLI_BETS_FILE", file).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();

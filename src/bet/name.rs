@@ -26,7 +26,7 @@ pub const MAX_NAME_BYTES: usize = 255;
 pub struct Name<'a> {
     /// UTF-8.
     bytes: &'a [u8],
-    /// Zero if no byte is worth a second look. A word, because a `Result` of words is moved by the word, and any other by the byte.
+    /// Zero if no byte is worth a second look. A word, see [`super::InvalidBet`].
     marks: u64,
 }
 

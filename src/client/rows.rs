@@ -1,9 +1,9 @@
 //! The rows of an agency's file: CSV, read a row at a time.
 //!
 //! Nearly every row is plain: it has no quote, ends with LF or CRLF, and lies whole in what was read from the file last.
-//! Such a row is read where it lies, names and numbers in one go. Any other row, and the first, which may begin with a byte order mark,
-//! is for `csv_core`, which goes through it byte by byte at several times the cost. Where one stops the other goes on, and a
-//! test holds them to saying the same.
+//! Such a row is read where it lies, names and numbers in one go. Any other row, and the first, which may begin with a byte
+//! order mark, is for `csv_core`, which goes through it byte by byte at several times the cost. Where one stops the other goes on,
+//! and a test holds them to saying the same.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -80,8 +80,8 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// The bet of `agency` that the next row says, and the bytes of that row, which is [skipped](Rows::skip) then. `None` if the row is not
-    /// plain, or not a bet: [`Rows::peek`] tells. It is not validated.
+    /// The bet of `agency` that the next row says, and the bytes of that row, for it to be [skipped](Rows::skip). `None` if the row
+    /// is not plain, or says no bet: [`Rows::peek`] tells. It is not validated.
     #[inline(always)]
     pub fn peek_plain(&self, agency: u32) -> Option<(Bet<'_>, usize)> {
         match self.row {
@@ -110,7 +110,8 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// The bet of `agency` that the row says which was [peeked](Rows::peek) at. It is not validated, but for what can't be said in a [`Bet`].
+    /// The bet of `agency` that the row says which was [peeked](Rows::peek) at. It is not validated, but for what can't be said in
+    /// a [`Bet`].
     ///
     /// # Errors
     /// [`Fault`].
@@ -174,8 +175,8 @@ impl<R: Read> Rows<R> {
     }
 }
 
-/// The bet of `agency` that the row at the front of `input` says, if it is a plain one and does not lie at its very end, and the row's
-/// bytes.
+/// The bet of `agency` that the row at the front of `input` says, if it is a plain one and does not lie at its very end, and the
+/// bytes of the row.
 #[inline(always)]
 fn plain_bet(agency: u32, input: &[u8]) -> Option<(Bet<'_>, usize)> {
     let (first_name, rest) = split_plain_name(input)?;

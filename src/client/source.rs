@@ -29,8 +29,8 @@ pub trait BetSource {
     /// Goes on to the bet after the one that was peeked at.
     fn take(&mut self);
 
-    /// Adds the next bet to `batch`, goes on to the one after it, and gives the document and the number of the one that was added: `None` if
-    /// it does not fit, or there is none.
+    /// Adds the next bet to `batch` and goes on to the one after it. Gives the document and the number of the one that was added:
+    /// `None` if it does not fit, or there is none.
     ///
     /// # Errors
     /// If the bet can't be read, or is not valid.

@@ -102,7 +102,9 @@ impl RowWriter {
 
 /// A row in the making, of what can be written as it is.
 struct PlainRow<'o> {
+    /// No quote is ever doubled here, so that there is more room than it needs.
     room: &'o mut [u8; MAX_ROW_BYTES],
+    /// Bytes that it has so far.
     length: usize,
 }
 
