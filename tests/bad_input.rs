@@ -17,7 +17,7 @@ use loteria::contest::field;
 use tempfile::TempDir;
 
 /// Broken values of each key of `config.ini`, and words that say what would be valid.
-const SERVER: [(&str, &[&str], &str); 17] = [
+const SERVER: [(&str, &[&str], &str); 18] = [
     ("SERVER_PORT", &["65536", "-1", "http", "12345.0", "0x10", "12 345", "99999999999999999999"], "0 to 65535"),
     ("SERVER_LISTEN_BACKLOG", &["0", "-5", "five"], "1 to 65535"),
     ("LOGGING_LEVEL", &["LOUD", "7", "INFO DEBUG"], "DEBUG, INFO, NOTICE, WARNING, ERROR or CRITICAL"),
@@ -26,6 +26,7 @@ const SERVER: [(&str, &[&str], &str); 17] = [
     ("MAX_CONNECTIONS", &["0", "many"], "1 to 1000000"),
     ("MAX_MESSAGE_BYTES", &["8191", "64k"], "8192 to 16777216"),
     ("MAX_BATCH_BETS", &["0", "1000001"], "1 to 1000000"),
+    ("MAX_AGENCY_BETS", &["0", "4294967296", "all"], "1 to 4294967295"),
     ("MAX_ECHO_LINE_BYTES", &["0", "1048577"], "1 to 1048576"),
     ("MAX_ANONYMOUS_BYTES", &["65535", "1073741825", "64M"], "65536 to 1073741824"),
     ("MAX_UNSENT_BYTES", &["1023"], "1024 to 16777216"),

@@ -74,6 +74,19 @@ fn a_batch_may_have_max_batch_bets_and_one_more_is_refused_when_it_is_counted() 
 }
 
 #[test]
+fn an_agency_may_have_max_agency_bets_and_a_batch_that_goes_beyond_is_refused_whole() {
+    let central = central_with("MAX_AGENCY_BETS", 5);
+    let batch = |agency, bets| register_bets(&vec![Bet::of(agency, 7, 7); bets]);
+    let mut wire = central.connect();
+    wire.send(&[batch(1, 3), batch(1, 3), batch(1, 2), batch(1, 1)].concat());
+    wire.expect(&[REGISTER_BET_OK, &register_bet_failed(6), REGISTER_BET_OK, &register_bet_failed(6)].concat());
+    wait_for_nth(&central.process, "see MAX_AGENCY_BETS", 2);
+    wire.send(&hello(1)).expect(&welcome(5, OPEN));
+    central.connect().send(&batch(2, 5)).expect(REGISTER_BET_OK);
+    assert_eq!(central.bets().lines().count(), 5 + 5);
+}
+
+#[test]
 fn a_credential_may_have_255_bytes_and_one_more_is_refused_when_its_length_is_said() {
     let central = Central::start(1);
     let hello = |bytes: u16| [&[0, 8, 0, 1, 0, 0, 0, 1], bytes.to_be_bytes().as_slice()].concat();

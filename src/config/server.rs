@@ -57,6 +57,7 @@ const AGENCIES_FILE: Key = key(
 const CONNECTIONS: Key = key("MAX_CONNECTIONS", "10000", "connections at the same time, 1 to 1000000");
 const MESSAGE_BYTES: Key = key("MAX_MESSAGE_BYTES", "65536", "bytes of one message, 8192 to 16777216");
 const BATCH_BETS: Key = key("MAX_BATCH_BETS", "1024", "bets of one batch, 1 to 1000000");
+const AGENCY_BETS: Key = key("MAX_AGENCY_BETS", "20000000", "bets of one agency, 1 to 4294967295");
 const ECHO_LINE_BYTES: Key = key("MAX_ECHO_LINE_BYTES", "8192", "bytes of a line to echo, 1 to 1048576");
 const ANONYMOUS_BYTES: Key = key(
     "MAX_ANONYMOUS_BYTES",
@@ -72,7 +73,7 @@ const MESSAGE: Key = key("MESSAGE_TIMEOUT", "30s", "how long a message may take 
 const UNREAD: Key = key("UNREAD_TIMEOUT", "30s", "how long replies may stay unread");
 
 /// Every key of section `DEFAULT`.
-pub const KEYS: [Key; 19] = [
+pub const KEYS: [Key; 20] = [
     PORT,
     IP,
     BACKLOG,
@@ -84,6 +85,7 @@ pub const KEYS: [Key; 19] = [
     CONNECTIONS,
     MESSAGE_BYTES,
     BATCH_BETS,
+    AGENCY_BETS,
     ECHO_LINE_BYTES,
     ANONYMOUS_BYTES,
     UNSENT_BYTES,
@@ -173,6 +175,7 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
             message_bytes: settings.number(&MESSAGE_BYTES, protocol::MAX_PACKET_BYTES..=1 << 24)?,
             batch_bets: settings.number(&BATCH_BETS, 1..=1_000_000)?,
         },
+        agency_bets: settings.number(&AGENCY_BETS, 1..=u64::from(u32::MAX))?,
         echo_line_bytes: settings.number(&ECHO_LINE_BYTES, 1..=1 << 20)?,
         anonymous_bytes: settings.number(&ANONYMOUS_BYTES, 1 << 16..=1 << 30)?,
         unsent_bytes: settings.number(&UNSENT_BYTES, 1024..=1 << 24)?,

@@ -272,8 +272,8 @@ pub enum ErrorCode {
     /// The agency is not one of 1 to `NUM_AGENCIES`.
     #[error("no such agency")]
     NoSuchAgency = 5,
-    /// The agency has closed, or the draw has happened: no more bets.
-    #[error("the agency has closed")]
+    /// The agency has closed, or the draw has happened, or it has as many bets as it may: no more bets.
+    #[error("the agency has closed, or has as many bets as it may")]
     Closed = 6,
     /// AllBetsSent or RequestWinners before the connection has an agency.
     #[error("the connection has no agency yet")]

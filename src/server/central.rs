@@ -433,8 +433,10 @@ impl<M: Medium> Central<M> {
             }
             Err(fault) => {
                 event!(Error, "apuesta_recibida", fail, "cantidad": count, "ip": peer, "error": fault);
-                if let (None, BatchFault::Closed { agency }) = (own_agency, &fault) {
-                    // It named an agency that exists: it may go on to ask for its winners.
+                if let (None, BatchFault::Closed { agency } | BatchFault::OverLimit { agency, .. }) =
+                    (own_agency, &fault)
+                {
+                    // It named an agency that exists: it may go on to close, and to ask for its winners.
                     self.claim(id, *agency);
                 }
                 self.refuse_request(id, fault.code());
@@ -457,6 +459,10 @@ impl<M: Medium> Central<M> {
             Ok(()) => {}
             Err(ErrorCode::Closed) => return Err(BatchFault::Closed { agency }),
             Err(code) => return Err(BatchFault::Refused(code)),
+        }
+        let limit = self.limits.agency_bets;
+        if self.lottery.stored_once_committed(agency) + u64::from(bets.remaining()) > limit {
+            return Err(BatchFault::OverLimit { agency, limit });
         }
         let (counts, rows) = (self.lottery.mark(agency), self.store.staged_bytes());
         let staged = self.stage_bets(agency, bets, today);
@@ -788,6 +794,8 @@ enum BatchFault {
     OtherAgency { position: u32, named: u32 },
     #[error("agency {agency} has closed")]
     Closed { agency: u32 },
+    #[error("agency {agency} would have more than {limit} bets, see MAX_AGENCY_BETS")]
+    OverLimit { agency: u32, limit: u64 },
     #[error("{0}")]
     Refused(ErrorCode),
     #[error("it follows a refused batch, and no Hello since: {0}")]
@@ -800,7 +808,7 @@ impl BatchFault {
             BatchFault::Bet { fault: BetFault::Invalid(_), .. } => ErrorCode::InvalidBet,
             BatchFault::Bet { fault: BetFault::Malformed(malformed), .. } => (*malformed).into(),
             BatchFault::OtherAgency { .. } => ErrorCode::OtherAgency,
-            BatchFault::Closed { .. } => ErrorCode::Closed,
+            BatchFault::Closed { .. } | BatchFault::OverLimit { .. } => ErrorCode::Closed,
             BatchFault::Refused(code) | BatchFault::FollowsRefused(code) => *code,
         }
     }

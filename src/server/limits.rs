@@ -11,6 +11,8 @@ pub struct Limits {
     pub connections: usize,
     /// Bytes of one message and bets of one batch.
     pub protocol: protocol::Limits,
+    /// Bets of one agency. Each takes some 50 bytes of disk, and 4 of memory if it wins.
+    pub agency_bets: u64,
     /// Bytes of an echo session's line, its end not counted.
     pub echo_line_bytes: usize,
     /// Bytes that are allocated for unfinished messages of connections that speak for no agency, all of them together. Those that
@@ -35,6 +37,7 @@ impl Default for Limits {
         Limits {
             connections: 10_000,
             protocol: protocol::Limits::default(),
+            agency_bets: 20_000_000,
             echo_line_bytes: 8 * 1024,
             anonymous_bytes: 64 << 20,
             unsent_bytes: 64 * 1024,
