@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use fixture::by_hand::{Bet, OPEN, REGISTER_BET_OK, hello, register_bet_failed, register_bets, welcome};
 use fixture::{Central, Wire, wait_for, wait_for_nth};
-use loteria::contest::field;
 use loteria::server::descriptors::allow_connections;
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
@@ -23,13 +22,6 @@ fn central_with(name: &str, value: usize) -> Central {
 /// The start of a RegisterBets that says to have so many bets.
 fn announce_bets(bets: u32) -> Vec<u8> {
     [&[0, 1], bets.to_be_bytes().as_slice()].concat()
-}
-
-/// What the central keeps of what came and of what goes out, as SIGUSR1 has it say for the `nth` time.
-fn buffered_bytes(central: &Central, nth: usize) -> usize {
-    central.process.signal(Signal::USR1);
-    let line = wait_for_nth(&central.process, "action: estado", nth);
-    field(&line, "bytes_en_buffers").and_then(|bytes| bytes.parse().ok()).expect("a number")
 }
 
 #[test]
@@ -111,24 +103,22 @@ fn a_message_may_be_longer_than_a_connections_share_of_a_turn() {
 }
 
 /// How many commits a central makes of `batches` batches of a bet each that wait for it all at once.
-fn commits_of(batches: u32, name: &str, value: usize) -> u32 {
+fn commits_of(batches: usize, name: &str, value: usize) -> usize {
     let central = central_with(name, value);
     let mut wire = central.connect();
     wire.send(&hello(1)).expect(&welcome(0, OPEN));
     // The central sleeps while they come, and finds all of them when it wakes.
     central.process.signal(Signal::STOP);
-    wire.send(&register_bets(&[Bet::of(1, 7, 7)]).repeat(batches as usize));
+    wire.send(&register_bets(&[Bet::of(1, 7, 7)]).repeat(batches));
     central.process.signal(Signal::CONT);
-    wire.expect(&REGISTER_BET_OK.repeat(batches as usize));
-    central.process.signal(Signal::USR1);
-    let line = wait_for(&central.process, "action: estado");
-    field(&line, "commits").and_then(|commits| commits.parse().ok()).expect("a number")
+    wire.expect(&REGISTER_BET_OK.repeat(batches));
+    central.state_number(1, "commits")
 }
 
 #[test]
 fn no_more_than_max_turn_bytes_are_taken_from_a_connection_in_a_turn() {
-    const BATCHES: u32 = 50;
-    let bytes = BATCHES * register_bets(&[Bet::of(1, 7, 7)]).len() as u32;
+    const BATCHES: usize = 50;
+    let bytes = BATCHES * register_bets(&[Bet::of(1, 7, 7)]).len();
     let commits = commits_of(BATCHES, "MAX_TURN_BYTES", 512);
     assert!(commits >= bytes / 512, "{commits} commits of {bytes} bytes");
     let commits = commits_of(BATCHES, "MAX_TURN_BYTES", 8192);
@@ -137,7 +127,7 @@ fn no_more_than_max_turn_bytes_are_taken_from_a_connection_in_a_turn() {
 
 #[test]
 fn no_more_than_max_turn_answers_are_given_to_a_connection_in_a_turn() {
-    const BATCHES: u32 = 50;
+    const BATCHES: usize = 50;
     let commits = commits_of(BATCHES, "MAX_TURN_ANSWERS", 3);
     assert!(commits >= BATCHES / 3, "{commits} commits");
     let commits = commits_of(BATCHES, "MAX_TURN_ANSWERS", 64);
@@ -195,7 +185,7 @@ fn connections_without_an_agency_share_max_anonymous_bytes_and_those_that_have_o
         wire.send(&part_of_batch(1, PART));
     }
     let mut asked = 1;
-    while buffered_bytes(&central, asked) < LIMIT {
+    while central.state_number(asked, "bytes_en_buffers") < LIMIT {
         asked += 1;
     }
     central.connect().send(&part_of_batch(1, 1000)).expect(&register_bet_failed(12)).expect_closed();
@@ -209,7 +199,7 @@ fn connections_without_an_agency_share_max_anonymous_bytes_and_those_that_have_o
         std::thread::sleep(Duration::from_millis(1));
     }
     agency.expect(&welcome(0, OPEN)).send(&part_of_batch(1, PART));
-    while buffered_bytes(&central, asked + 1) < LIMIT + PART {
+    while central.state_number(asked + 1, "bytes_en_buffers") < LIMIT + PART {
         asked += 1;
     }
     agency.send(&part_of_batch(1, 1 << 16)[PART..]).expect(REGISTER_BET_OK);
@@ -222,7 +212,7 @@ fn connections_without_an_agency_share_max_anonymous_bytes_and_those_that_have_o
     wait_for(&central.process, "the connection ended in the middle of a message");
     let mut next = central.connect();
     next.send(&rest[..PART]);
-    while buffered_bytes(&central, asked + 2) < LIMIT - PART {
+    while central.state_number(asked + 2, "bytes_en_buffers") < LIMIT - PART {
         asked += 1;
     }
     next.send(&rest[PART..]).expect(REGISTER_BET_OK);
@@ -269,7 +259,7 @@ fn what_a_peer_says_is_not_read_while_it_leaves_max_unsent_bytes_unread() {
     };
     assert_eq!(blocked.kind(), ErrorKind::WouldBlock, "{blocked}");
     // A turn's worth of input waits for the replies before it, and the replies are a reply beyond the limit at most.
-    let buffered = buffered_bytes(&central, 1);
+    let buffered = central.state_number(1, "bytes_en_buffers");
     assert!(buffered <= 2 * (LIMIT + 11) + 8192 + 10, "{buffered} bytes");
 
     // Nothing is lost: it all goes on as soon as the replies are read.
@@ -282,7 +272,7 @@ fn what_a_peer_says_is_not_read_while_it_leaves_max_unsent_bytes_unread() {
         wire.expect(&welcome);
     }
     finish.join().expect("joined").expect("written");
-    assert!(buffered_bytes(&central, 2) <= 128, "an idle connection keeps next to nothing");
+    assert!(central.state_number(2, "bytes_en_buffers") <= 128, "an idle connection keeps next to nothing");
 }
 
 /// A connection of which the system itself buffers little.

@@ -5,36 +5,28 @@ mod fixture;
 use std::fs;
 
 use fixture::{Central, run};
-use loteria::contest::field;
 use rustix::process::Signal;
 
 const ROW: &str = "Ana,Paz,30904465,1999-03-17,7574\r\n";
 
-/// The value of `key` in the `nth` line of state.
-fn state(central: &Central, nth: usize, key: &str) -> String {
-    central.process.signal(Signal::USR1);
-    let line = central.process.wait_for_nth("action: estado | result: success", nth).expect("a line of state");
-    field(&line, key).unwrap_or_else(|| panic!("no {key} in {line}")).to_owned()
-}
-
 #[test]
 fn sigusr1_says_where_the_central_stands_and_who_is_missing_for_the_draw() {
     let central = Central::start(3);
-    assert_eq!(state(&central, 1, "faltan_cerrar"), "1 2 3");
+    assert_eq!(central.state(1, "faltan_cerrar"), "1 2 3");
 
     let parked = fixture::start(&mut central.agency_with_rows(2, ROW));
     central.process.wait_for("action: cierre_agencia").expect("agency 2 closes");
-    assert_eq!(state(&central, 2, "faltan_cerrar"), "1 3");
-    assert_eq!(state(&central, 3, "apuestas"), "1");
-    assert_eq!(state(&central, 4, "agencias_cerradas"), "1");
-    assert_eq!(state(&central, 5, "conexiones"), "1");
-    assert_eq!(state(&central, 6, "esperando_sorteo"), "1");
+    assert_eq!(central.state(2, "faltan_cerrar"), "1 3");
+    assert_eq!(central.state(3, "apuestas"), "1");
+    assert_eq!(central.state(4, "agencias_cerradas"), "1");
+    assert_eq!(central.state(5, "conexiones"), "1");
+    assert_eq!(central.state(6, "esperando_sorteo"), "1");
 
     let others = [1, 3].map(|id| fixture::start(&mut central.agency_with_rows(id, ROW)));
     for agency in others.into_iter().chain([parked]) {
         assert!(agency.wait().expect("it ended").status.success());
     }
-    assert_eq!(state(&central, 7, "faltan_cerrar"), "ninguna");
+    assert_eq!(central.state(7, "faltan_cerrar"), "ninguna");
 }
 
 #[test]

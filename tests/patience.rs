@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use fixture::by_hand::{ALL_BETS_SENT, Bet, REGISTER_BET_OK, REQUEST_WINNERS, hello, register_bets, welcome};
 use fixture::{Central, Wire, programs, start, wait_for_nth};
 use loteria::bet::WINNER_NUMBER;
-use loteria::contest::{Process, field};
-use rustix::process::Signal;
+use loteria::contest::Process;
 use socket2::{Domain, Socket, Type};
 
 const WINNERS: usize = 1_000_000;
@@ -93,13 +92,6 @@ fn flood(wires: &[Wire]) {
     }
 }
 
-/// Commits since it was asked last, as SIGUSR1 has the central say for the `nth` time.
-fn commits(central: &Central, nth: usize) -> usize {
-    central.process.signal(Signal::USR1);
-    let line = wait_for_nth(&central.process, "action: estado", nth);
-    field(&line, "commits").and_then(|commits| commits.parse().ok()).expect("a number")
-}
-
 #[test]
 fn who_waits_for_an_answer_waits_for_a_few_commits_however_many_flood() {
     const FLOODS: u32 = 60;
@@ -112,11 +104,11 @@ fn who_waits_for_an_answer_waits_for_a_few_commits_however_many_flood() {
         std::thread::spawn(move || flood(&floods));
         wait_for_nth(&central.process, "action: apuesta_recibida", 4 * FLOODS as usize);
         let mut small = central.connect();
-        commits(&central, 1);
+        central.state_number(1, "commits");
         for _ in 0..BATCHES {
             small.send(&register_bets(&[Bet::of(FLOODS + 1, 7, 7)])).expect(REGISTER_BET_OK);
         }
-        let commits = commits(&central, 2);
+        let commits = central.state_number(2, "commits");
         assert!(commits <= 4 * BATCHES, "{commits} commits for {BATCHES} batches, a share of {turn_bytes}");
     }
 }
