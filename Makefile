@@ -69,11 +69,12 @@ fmt: ## the code as rustfmt wants it
 	$(CARGO) fmt
 .PHONY: fmt
 
-lint: ## what rustfmt, clippy, rustdoc and shellcheck have to say; anything is an error
+lint: ## what rustfmt, clippy, rustdoc and shellcheck have to say, and whether fuzz/Cargo.lock is up to date; anything is an error
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 	shellcheck *.sh tests/*.sh .ci/*
+	$(CARGO) metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 .PHONY: lint
 
 audit: ## licences, sources, duplicates and known faults of what we build upon (cargo install cargo-deny cargo-audit)

@@ -101,7 +101,7 @@ fn opening(agency: u32) -> Vec<u8> {
         Message::AllBetsSent.encode(&mut bytes);
         Message::RequestWinners.encode(&mut bytes);
     }
-    bytes.to_vec()
+    bytes.into()
 }
 
 /// What the central uses once it has nothing left to do.

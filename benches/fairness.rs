@@ -172,5 +172,5 @@ fn batch(agency: u32, bets: u32) -> Vec<u8> {
         batch.push(&bet).expect("it fits into a packet");
     }
     batch.finish();
-    bytes.to_vec()
+    bytes.into()
 }

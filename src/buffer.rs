@@ -1,12 +1,14 @@
 //! Bytes that are put together one behind the other, and then written or sent.
 
+use std::fmt;
 use std::io;
 use std::ops::Deref;
 
-/// Bytes, and room behind them.
+/// A `Vec` of bytes with room behind them that can be written to before it counts.
 ///
-/// It differs from a `Vec` in what it does with room: it has been set to zero once and is never again, so that a row or a batch
-/// can be put together where it belongs, without being cleared for it or copied there.
+/// `Vec::spare_capacity_mut` is for that too, but to have counted what was written there needs `unsafe`. Here room is set to zero
+/// when it is allocated, and never again: a row or a batch is put together where it belongs, which is not cleared for it, and
+/// nothing is copied.
 ///
 /// ```
 /// use loteria::buffer::Buffer;
@@ -18,7 +20,7 @@ use std::ops::Deref;
 /// buffer.add(2);
 /// assert_eq!(*buffer, *b"7574\r\n");
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Buffer {
     /// Its bytes, and behind them room.
     bytes: Vec<u8>,
@@ -31,7 +33,7 @@ impl Buffer {
         Buffer { bytes: Vec::new(), length: 0 }
     }
 
-    /// As many `bytes` behind its end, with anything in them.
+    /// The next `bytes` bytes behind its end, whatever they hold. They count once they are [added](Buffer::add).
     #[inline(always)]
     pub fn room(&mut self, bytes: usize) -> &mut [u8] {
         let end = self.length + bytes;
@@ -42,8 +44,8 @@ impl Buffer {
     }
 
     #[inline(never)]
-    fn grow(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes - self.bytes.len());
+    fn grow(&mut self, end: usize) {
+        self.bytes.reserve(end - self.bytes.len());
         self.bytes.resize(self.bytes.capacity(), 0);
     }
 
@@ -77,7 +79,7 @@ impl Buffer {
         self.bytes.capacity()
     }
 
-    /// Gives back what is allocated for more than `bytes` and its own length.
+    /// Gives back what is allocated beyond `bytes`, or beyond its length if that is more.
     pub fn shrink_to(&mut self, bytes: usize) {
         self.bytes.truncate(self.length.max(bytes));
         self.bytes.shrink_to(bytes);
@@ -89,6 +91,20 @@ impl Deref for Buffer {
 
     fn deref(&self) -> &[u8] {
         &self.bytes[..self.length]
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl From<Buffer> for Vec<u8> {
+    fn from(buffer: Buffer) -> Vec<u8> {
+        let Buffer { mut bytes, length } = buffer;
+        bytes.truncate(length);
+        bytes
     }
 }
 

@@ -26,7 +26,7 @@
 //! | [`lottery`] | the rules, without any I/O |
 //! | [`protocol`] | the wire, without any I/O |
 //! | [`bet`] | the domain |
-//! | [`buffer`] | bytes that are put together |
+//! | [`buffer`] | what a row, a batch or a reply is put together in, where it leaves from |
 //! | `text` | text by sixteen bytes, numbers by eight digits |
 //! | `planted` | mistakes on purpose, for the simulator to find (feature `planted-faults`) |
 //!

@@ -220,7 +220,7 @@ impl Lottery {
         &mut self.agencies[number as usize - 1]
     }
 
-    /// Takes note that something is staged for an agency.
+    /// Takes note that something is staged for an agency, and gives it.
     #[inline(always)]
     fn list(&mut self, number: u32) -> &mut Agency {
         let agency = &mut self.agencies[number as usize - 1];

@@ -78,6 +78,7 @@ fn a_name_has_1_to_255_bytes_of_utf_8_without_control_characters() {
         // What is no UTF-8: a byte alone, one too few, a longer form than needed, half of a pair, beyond the last character.
         (vec![0xff], 3),
         (vec![b'x', 0xc3], 3),
+        ([vec![b'x'; 31], vec![0xc3]].concat(), 3),
         (vec![0x80], 3),
         (vec![0xc0, 0x80], 3),
         (vec![0xed, 0xa0, 0x80], 3),

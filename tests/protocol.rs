@@ -64,7 +64,7 @@ impl Owned {
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Buffer::new();
         self.encode(&mut bytes);
-        bytes.to_vec()
+        bytes.into()
     }
 
     fn name(&self) -> &'static str {
@@ -189,7 +189,7 @@ fn message() -> impl Strategy<Value = Owned> {
 fn stream(messages: &[Owned]) -> Vec<u8> {
     let mut bytes = Buffer::new();
     messages.iter().for_each(|message| message.encode(&mut bytes));
-    bytes.to_vec()
+    bytes.into()
 }
 
 /// A RegisterBets without bets: a limit on messages that allows not even that is none that can be configured.
@@ -216,7 +216,7 @@ fn nearly_valid() -> impl Strategy<Value = Vec<u8>> {
                 _ => drop(bytes.drain(place..bytes.len().min(place + 1))),
             }
         }
-        bytes.to_vec()
+        bytes
     })
 }
 

@@ -73,7 +73,7 @@ impl Batches {
                 source.take();
             }
             match batch.finish() {
-                0 => return Ok(Batches { bytes: bytes.to_vec(), ends }),
+                0 => return Ok(Batches { bytes: bytes.into(), ends }),
                 bets => ends.push((bytes.len(), bets.into())),
             }
         }

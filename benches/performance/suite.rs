@@ -151,8 +151,8 @@ fn throughput(options: &Options, report: &mut Report, memory: &mut Table) -> Res
             durable = options.bets as f64 / throughput.seconds;
         }
     }
-    let explanation = "A contest is everything from the start of the first agency's process, before which the central listens, to the end of the last one's, who has heard its \
-                       winners then; the agencies read their files. Alone, the central is sent batches that were encoded beforehand.";
+    let explanation = "A contest lasts from the start of the first agency's process, when the central listens already, to the end of the last \
+                       one's, which has heard its winners then; the agencies read their files. Alone, the central is sent batches that were encoded beforehand.";
     report.add("Throughput, five agencies", explanation, &table);
     Ok(durable)
 }

@@ -49,7 +49,7 @@ impl Day {
         Day { days: (days_before_year + days_before_month + day - 1) as i32 - DAYS_BEFORE_1970 }
     }
 
-    /// Year, month and day.
+    /// Year (0 to 9999), month (1 to 12) and day (1 to 31).
     #[inline(always)]
     pub fn date(self) -> (u32, u32, u32) {
         let days = (self.days + DAYS_BEFORE_1970) as u32;
@@ -140,8 +140,17 @@ mod tests {
 
     #[test]
     fn days_that_are_not_in_the_calendar_are_not_days() {
-        for text in ["2023-02-29", "2024-13-01", "2024-00-10", "24-01-01", "2024-1-01", "2024-01-01 ", "+024-01-01", ""]
-        {
+        for text in [
+            "2023-02-29",
+            "2024-13-01",
+            "2024-00-10",
+            "2024-01-00",
+            "24-01-01",
+            "2024-1-01",
+            "2024-01-01 ",
+            "+024-01-01",
+            "",
+        ] {
             assert_eq!(text.parse::<Day>(), Err(NotADay), "{text:?}");
         }
         assert!("2024-02-29".parse::<Day>().is_ok());
@@ -166,7 +175,7 @@ mod tests {
     fn months_have_as_many_days_as_they_have() {
         for (year, month, day) in (0..=400)
             .chain(1890..2110)
-            .flat_map(|year| (0..=13).flat_map(move |month| [28, 29, 30, 31, 32].map(|day| (year, month, day))))
+            .flat_map(|year| (0..=13).flat_map(move |month| [0, 1, 28, 29, 30, 31, 32].map(|day| (year, month, day))))
         {
             let date = time::Month::try_from(month)
                 .ok()

@@ -26,8 +26,8 @@ pub const MAX_NAME_BYTES: usize = 255;
 pub struct Name<'a> {
     /// UTF-8.
     bytes: &'a [u8],
-    /// Zero if no byte is worth a second look. A word, see [`super::InvalidBet`].
-    marks: u64,
+    /// Zero if no byte is worth a second look. No `bool`, so that a `Result` of it is moved by the word: see [`super::InvalidBet`].
+    special: u64,
 }
 
 impl<'a> Name<'a> {
@@ -39,7 +39,7 @@ impl<'a> Name<'a> {
         Name::at_front_of(bytes, bytes.len())
     }
 
-    /// The name that the first `length` of these bytes are. It costs less where [a few more](text::BLOCK_BYTES) follow.
+    /// The name that the first `length` of these bytes are. Quickest where `bytes` has at least [`text::BLOCK_BYTES`].
     ///
     /// # Errors
     /// [`NotUtf8`].
@@ -55,11 +55,11 @@ impl<'a> Name<'a> {
     #[inline(always)]
     pub(crate) fn looked_at(bytes: &'a [u8], look: Look) -> Result<Name<'a>, NotUtf8> {
         if look.is_spanish {
-            return Ok(Name { bytes, marks: u64::from(!look.is_plain) });
+            return Ok(Name { bytes, special: u64::from(!look.is_plain) });
         }
         match str::from_utf8(bytes) {
             // Some control characters are beyond ASCII.
-            Ok(_) => Ok(Name { bytes, marks: 1 }),
+            Ok(_) => Ok(Name { bytes, special: 1 }),
             Err(_) => Err(NotUtf8),
         }
     }
@@ -76,7 +76,7 @@ impl<'a> Name<'a> {
 
     /// Whether it certainly has no control character, and nothing that CSV could mistake. Others may have none either.
     pub fn is_plain(self) -> bool {
-        self.marks == 0
+        self.special == 0
     }
 
     /// Whether somebody may have this name.

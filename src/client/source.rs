@@ -176,7 +176,7 @@ impl BetFile {
     }
 
     /// Goes on behind the next row, and says whether there was one.
-    fn skip(&mut self) -> Result<bool, SourceError> {
+    fn skip_one(&mut self) -> Result<bool, SourceError> {
         match self.rows.peek_plain(self.agency).map(|(_, bytes)| bytes) {
             Some(bytes) => self.take_plain(bytes),
             None if self.is_row_left()? => self.take(),
@@ -188,7 +188,7 @@ impl BetFile {
     /// Goes on behind the next row, which is plain and takes so many bytes.
     #[inline(always)]
     fn take_plain(&mut self, bytes: usize) {
-        self.rows.skip(bytes);
+        self.rows.take_plain(bytes);
         self.taken += 1;
     }
 
@@ -213,7 +213,7 @@ fn open_rows(path: &Path) -> Result<Rows<File>, SourceError> {
     if file.metadata().map_err(failed)?.is_dir() {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
-    Ok(Rows::new(file))
+    Rows::new(file).map_err(failed)
 }
 
 impl BetSource for BetFile {
@@ -223,7 +223,7 @@ impl BetSource for BetFile {
             self.taken = 0;
         }
         while self.taken < stored {
-            if !self.skip()? {
+            if !self.skip_one()? {
                 return Err(SourceError::StoredMore { path: self.path.clone(), stored, held: self.taken });
             }
         }
@@ -253,6 +253,7 @@ impl BetSource for BetFile {
             self.take_plain(bytes);
             return Ok(Some(pushed));
         }
+        // Whatever keeps it from being that easy is found out here, the end of the file and a full batch among it.
         push_peeked(self, batch)
     }
 

@@ -125,8 +125,9 @@ fn split_name(bytes: &[u8]) -> Result<(Name<'_>, &[u8]), Malformed> {
 /// ```
 #[derive(Debug)]
 pub struct Batch<'o> {
-    /// It is put together in the room behind its end.
+    /// The batch is put together in the room behind what this holds.
     output: &'o mut Buffer,
+    /// Bytes that it takes so far, those before its bets included.
     bytes: usize,
     bets: u32,
 }

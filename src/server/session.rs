@@ -200,11 +200,8 @@ impl Session {
     /// Forgets the output. What a burst allocated for it goes with it.
     fn clear_output(&mut self) {
         self.sent = 0;
-        if self.output.capacity() > KEPT_OUTPUT_BYTES {
-            self.output = Buffer::new();
-        } else {
-            self.output.clear();
-        }
+        self.output.clear();
+        self.output.shrink_to(KEPT_OUTPUT_BYTES);
     }
 
     /// Bytes that are allocated for what came and is not whole yet, if it does not speak for an agency. As little as a Hello in

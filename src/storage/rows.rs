@@ -7,7 +7,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use csv_core::{WriteResult, WriterBuilder};
 use thiserror::Error;
 
-use crate::bet::{Bet, Day, InvalidBet, MAX_DOCUMENT, MAX_NAME_BYTES, MAX_NUMBER, Name};
+use crate::bet::{Bet, Day, InvalidBet, MAX_DOCUMENT, MAX_NAME_BYTES, MAX_NUMBER, Name, NotUtf8};
 use crate::buffer::Buffer;
 use crate::text;
 
@@ -102,18 +102,18 @@ impl RowWriter {
 
 /// A row in the making, of what can be written as it is.
 struct PlainRow<'o> {
-    /// No quote is ever doubled here, so that there is more room than it needs.
+    /// For names made of doubled quotes. Here none is doubled, so that eight bytes can be put there for a number of any length.
     room: &'o mut [u8; MAX_ROW_BYTES],
     /// Bytes that it has so far.
     length: usize,
 }
 
 impl PlainRow<'_> {
-    /// Whether `bet` is written as it is: its names are plain, and no number has more digits than one of a valid bet.
+    /// Whether `bet` is written as it is: its names are plain and not too long, and no number has more digits than are written at once.
     #[inline(always)]
     fn suits(bet: &Bet<'_>) -> bool {
         let is_name = |name: Name<'_>| name.is_plain() && name.as_bytes().len() <= MAX_NAME_BYTES;
-        let are_numbers = bet.agency <= 9999 && bet.document <= MAX_DOCUMENT && bet.number <= MAX_NUMBER;
+        let are_numbers = bet.agency <= text::MAX_NUMBER && bet.document <= MAX_DOCUMENT && bet.number <= MAX_NUMBER;
         are_numbers && is_name(bet.first_name) && is_name(bet.last_name)
     }
 
@@ -121,10 +121,10 @@ impl PlainRow<'_> {
     #[inline(always)]
     fn write(bet: &Bet<'_>, output: &mut Buffer) {
         let (year, month, day) = bet.birthdate.date();
-        let document = [bet.document / 10_000, bet.document % 10_000];
-        let [document, date] = text::all_digits([document, [year, 100 * month + day]]);
-        let [agency, number] = text::all_digits([[0, bet.agency], [0, bet.number]]);
-        let room = output.room(MAX_ROW_BYTES).first_chunk_mut().expect("it is as long");
+        let in_fours = |number: u32| [number / 10_000, number % 10_000];
+        let [document, date] = text::digits_of_two([in_fours(bet.document), [year, 100 * month + day]]);
+        let [agency, number] = text::digits_of_two([in_fours(bet.agency), [0, bet.number]]);
+        let room = output.room(MAX_ROW_BYTES).first_chunk_mut().expect("room gives what is asked for");
         let mut row = PlainRow { room, length: 0 };
         row.put_number(agency);
         row.put(b",");
@@ -149,7 +149,7 @@ impl PlainRow<'_> {
 
     #[inline(always)]
     fn put_number(&mut self, digits: [u8; text::MAX_DIGITS]) {
-        let (digits, length) = text::trimmed(digits);
+        let (digits, length) = text::without_leading_zeros(digits);
         // All of them are put there, which costs less, and what comes next goes over those that are no digits.
         self.room[self.length..self.length + digits.len()].copy_from_slice(&digits);
         self.length += length;
@@ -294,7 +294,10 @@ fn parse_bet(row: &ByteRecord) -> Result<Bet<'_>, RowFault> {
     if row.len() != BET_FIELDS {
         return Err(RowFault::Fields { found: row.len(), expected: BET_FIELDS });
     }
-    let text = |field: usize, name| Name::new(&row[field]).map_err(|_| RowFault::NotUtf8(name));
+    let text = |field: usize, name| {
+        let range = row.range(field).unwrap_or_default();
+        Name::at_front_of(&row.as_slice()[range.start..], range.len()).map_err(|NotUtf8| RowFault::NotUtf8(name))
+    };
     let bet = Bet {
         agency: parse_number(&row[0], "agency")?,
         first_name: text(1, "first name")?,
@@ -344,15 +347,11 @@ mod tests {
     fn numbers_of_every_length_are_written_as_they_are() {
         let lengths = (0..10).map(|zeros| 10_u32.pow(zeros));
         for number in lengths.flat_map(|first| [first - 1, first, first + 1]).chain([u32::MAX]) {
-            let birthdate = Day::OLDEST_BIRTHDATE;
-            check_row(&Bet {
-                agency: number,
-                first_name: "A".into(),
-                last_name: "B".into(),
-                document: number,
-                birthdate,
-                number,
-            });
+            let (first_name, last_name, birthdate) = ("A".into(), "B".into(), Day::OLDEST_BIRTHDATE);
+            let bet = Bet { agency: 1, first_name, last_name, document: 1, birthdate, number: 1 };
+            check_row(&Bet { agency: number, ..bet });
+            check_row(&Bet { document: number, ..bet });
+            check_row(&Bet { number, ..bet });
         }
     }
 
@@ -372,12 +371,13 @@ mod tests {
     proptest! {
         #[test]
         fn rows_are_what_csv_makes_of_their_fields(
-            numbers: [u32; 3],
-            first_name in ".*|[ -~]{0,300}|[\",\r\n é]{0,300}",
-            last_name in ".*|[ -~]{0,300}|[\",\r\n é]{0,300}",
+            agency in prop_oneof![1..=100_000_u32, any::<u32>()],
+            document in prop_oneof![0..=MAX_DOCUMENT, any::<u32>()],
+            number in prop_oneof![0..=MAX_NUMBER, any::<u32>()],
+            first_name in ".*|[a-zñ ]{0,600}|[ -~]{0,300}|[\",\r\n é]{0,300}",
+            last_name in ".*|[a-zñ ]{0,600}|[ -~]{0,300}|[\",\r\n é]{0,300}",
             days in -719_528_i64..=2_932_896,
         ) {
-            let [agency, document, number] = numbers;
             let birthdate = Day::from_unix_seconds(days * 86_400).expect("years 0 to 9999");
             check_row(&Bet { agency, first_name: first_name.as_str().into(), last_name: last_name.as_str().into(), document, birthdate, number });
         }

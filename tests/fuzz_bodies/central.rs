@@ -230,7 +230,7 @@ fn check_replies(heard: &[u8], lottery: &Lottery) {
 fn encoded(message: &Message<'_>) -> Vec<u8> {
     let mut bytes = Buffer::new();
     message.encode(&mut bytes);
-    bytes.to_vec()
+    bytes.into()
 }
 
 fn hello(script: &mut Script<'_>) -> Vec<u8> {
@@ -257,5 +257,5 @@ fn batch(script: &mut Script<'_>) -> Vec<u8> {
         let _ = batch.push(&bet);
     }
     batch.finish();
-    bytes.to_vec()
+    bytes.into()
 }
