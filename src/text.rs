@@ -170,10 +170,10 @@ fn pairs(digits: u64) -> u64 {
     (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff
 }
 
-/// Decimal digits that a number may have to be written here,
+/// Decimal digits that a number may have to be written here.
 pub const MAX_DIGITS: usize = 8;
-/// and so the highest number.
-pub const MAX_NUMBER: u32 = 10_u32.pow(MAX_DIGITS as u32) - 1;
+/// The highest number that has no more.
+pub const MAX_WRITTEN: u32 = 10_u32.pow(MAX_DIGITS as u32) - 1;
 
 /// The decimal digits of two numbers, each of which is given as two numbers below 10,000: its first four digits and its last four.
 #[inline(always)]

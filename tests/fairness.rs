@@ -5,7 +5,6 @@ mod fixture;
 
 use std::io::Write;
 use std::thread;
-use std::time::Duration;
 
 use fixture::Central;
 use fixture::by_hand::{Bet, OPEN, REGISTER_BET_OK, hello, register_bets, welcome};
@@ -15,9 +14,10 @@ use rustix::process::Signal;
 const FLOODS: u32 = 4;
 const BATCHES: usize = 100;
 const BETS: usize = 100;
-/// How many slices of 8 KiB each flood may have before the small agency is read: one in a turn, and two turns more, for one
+/// How many slices each flood may have before the small agency is read: one in a turn, and two turns more, for one
 /// may have begun before everything had come, and one has the unfinished first.
 const SLICES: usize = 3;
+const SLICE_BYTES: usize = 8192;
 
 #[test]
 fn a_small_batch_is_read_before_the_rest_of_the_floods_that_came_before_it() {
@@ -37,7 +37,7 @@ fn a_small_batch_is_read_before_the_rest_of_the_floods_that_came_before_it() {
             let mut writing = wire.0.try_clone().expect("a second handle");
             scope.spawn(move || writing.write_all(&flood).expect("it is read in the end"));
         }
-        thread::sleep(Duration::from_millis(100));
+        central.wait_for_connections(FLOODS as usize, |_, unread| unread > SLICES * SLICE_BYTES);
         small.send(&register_bets(&[Bet::of(FLOODS + 1, 7, 7)]));
         central.process.signal(Signal::CONT);
         small.expect(REGISTER_BET_OK);
@@ -47,7 +47,7 @@ fn a_small_batch_is_read_before_the_rest_of_the_floods_that_came_before_it() {
     });
     let rows = central.bets();
     let before = rows.lines().take_while(|row| !row.starts_with(&format!("{},", FLOODS + 1))).count();
-    let most = FLOODS as usize * SLICES * (8192 / bet_bytes);
+    let most = FLOODS as usize * SLICES * (SLICE_BYTES / bet_bytes);
     assert_eq!(rows.lines().count(), FLOODS as usize * BATCHES * BETS + 1);
     assert!(before <= most, "{before} bets of the floods came before it, and {most} may");
 }

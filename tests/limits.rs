@@ -152,6 +152,9 @@ fn one_connection_more_than_max_connections_is_told_so_even_if_it_has_spoken_alr
     served[0].send(&hello(1)).expect(&welcome(0, OPEN));
 }
 
+/// The peer has ended its side: how /proc/net/tcp says it, see enum tcp_state of the kernel.
+const CLOSE_WAIT: &str = "08";
+
 #[test]
 fn a_connection_that_ends_makes_room_for_one_that_comes_at_the_same_time() {
     let central = central_with("MAX_CONNECTIONS", 1);
@@ -162,8 +165,7 @@ fn a_connection_that_ends_makes_room_for_one_that_comes_at_the_same_time() {
     drop(old);
     let mut new = central.connect();
     new.send(&hello(2));
-    // On a busy machine the end of the one may come behind the beginning of the other.
-    std::thread::sleep(Duration::from_millis(20));
+    central.wait_for_connections(1, |state, _| state == CLOSE_WAIT);
     central.process.signal(Signal::CONT);
     new.expect(&welcome(0, OPEN));
 }

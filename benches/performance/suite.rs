@@ -16,7 +16,7 @@ use crate::{limit, stream};
 const AGENCIES: usize = 5;
 /// How many agencies the scaling is measured with.
 const SCALE: [usize; 4] = [1, 5, 50, 500];
-/// How many times as often what is short is run: the disk is never as quick as it was, and a large contest makes up for that by itself.
+/// How many times as often the course's contest is run: it is so short that how quick the disk is just then decides.
 const SHORT_RUNS: usize = 10;
 /// Seconds for which batches are paced.
 const PACED_SECONDS: f64 = 5.0;
@@ -77,7 +77,8 @@ fn introduction(options: &Options) -> String {
         "# How fast\n\nMeasured by `make bench` on a machine with {cores} cores and {memory}, which everything that is measured shares: the \
          central, the agencies and whatever stands in for them. Number of runs of which each figure is the median: {runs}; of the \
          course's contest: {short_runs}. *Limit*: what a program that does nothing else needs, in the same run, to move the same bytes of \
-         the wire through as many loopback connections into a file, with as many syncs as there were here. *Durable*: `STORAGE_SYNC = always`, every batch on disk before it is acknowledged."
+         the wire through as many loopback connections into a file, with as many syncs as there were here. *Durable*: \
+         `STORAGE_SYNC = always`, every batch on disk before it is acknowledged."
     )
 }
 
@@ -151,8 +152,9 @@ fn throughput(options: &Options, report: &mut Report, memory: &mut Table) -> Res
             durable = options.bets as f64 / throughput.seconds;
         }
     }
-    let explanation = "A contest lasts from the start of the first agency's process, when the central listens already, to the end of the last \
-                       one's, which has heard its winners then; the agencies read their files. Alone, the central is sent batches that were encoded beforehand.";
+    let explanation = "A contest lasts from the start of the first agency's process, when the central listens already, to the end \
+                       of the last one's, which has heard its winners then; the agencies read their files. Alone, the central is \
+                       sent batches that were encoded beforehand.";
     report.add("Throughput, five agencies", explanation, &table);
     Ok(durable)
 }

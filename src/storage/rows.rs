@@ -113,7 +113,7 @@ impl PlainRow<'_> {
     #[inline(always)]
     fn suits(bet: &Bet<'_>) -> bool {
         let is_name = |name: Name<'_>| name.is_plain() && name.as_bytes().len() <= MAX_NAME_BYTES;
-        let are_numbers = bet.agency <= text::MAX_NUMBER && bet.document <= MAX_DOCUMENT && bet.number <= MAX_NUMBER;
+        let are_numbers = bet.agency <= text::MAX_WRITTEN && bet.document <= MAX_DOCUMENT && bet.number <= MAX_NUMBER;
         are_numbers && is_name(bet.first_name) && is_name(bet.last_name)
     }
 
