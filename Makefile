@@ -12,7 +12,7 @@ help: ## this list
 
 run: ## a central and one agency for each file of .data, on this machine, without Docker (DATA=folder, LOGS=1)
 	@$(CARGO) build --release --quiet
-	@target/release/run $(or $(DATA),.data) $(if $(LOGS),--logs)
+	@target/release/loteria demo $(or $(DATA),.data) $(if $(LOGS),--logs)
 .PHONY: run
 
 test: ## every test but those that need Docker
@@ -21,11 +21,11 @@ test: ## every test but those that need Docker
 
 simulate: ## a contest in a world of crashes for each of SEEDS=100000 seeds; SEED=7 tells one of them step by step
 	$(if $(SEED),SIMULATION_SEED=$(SEED)) SIMULATION_SEEDS=$(or $(SEEDS),100000) \
-		$(CARGO) test --release --test simulation whatever_crashes -- --nocapture
+		$(CARGO) test --release -p loteria --test simulation whatever_crashes -- --nocapture
 .PHONY: simulate
 
 simulate-faults: ## whether the simulator sees: switches mistakes on, one after the other, until a seed finds each
-	$(CARGO) test --features planted-faults --test simulation planted_fault -- --nocapture
+	$(CARGO) test -p loteria --features planted-faults --test simulation planted_fault -- --nocapture
 .PHONY: simulate-faults
 
 build: ## the release build: target/release/server and target/release/client
@@ -33,7 +33,7 @@ build: ## the release build: target/release/server and target/release/client
 .PHONY: build
 
 data: ## the files of .data: from .data/dataset.zip if it is there, or made up (AGENCIES=5 BETS=78697 SEED=2023)
-	@$(CARGO) run --release --quiet --bin data -- --into .data \
+	@$(CARGO) run --release --quiet --bin loteria -- data --into .data \
 		$(if $(AGENCIES),--agencies $(AGENCIES)) $(if $(BETS),--bets $(BETS)) $(if $(SEED),--seed $(SEED))
 .PHONY: data
 

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use loteria::bet::{Bet, Day, WINNER_NUMBER};
 use loteria::buffer::Buffer;
-use loteria::contest::{Process, Usage};
 use loteria::protocol::{Batch, Message, VERSION};
 use loteria::server::descriptors::allow_connections;
+use loteria_tools::{Process, Usage};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 const AGENCIES: u32 = 10_000;

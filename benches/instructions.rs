@@ -15,14 +15,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use loteria::contest::{Process, Programs, port_of};
+use loteria_tools::{Process, Programs, port_of};
 
 /// The two numbers of bets. Long enough that what happens once, or once a file buffer, does not show.
 const BETS: [u64; 2] = [50_000, 150_000];
 const SEED: &str = "2023";
 const RUNS: usize = 3;
 const TOLERANCE_PERCENT: u64 = 5;
-const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/instructions.txt");
 
 /// Instructions of each program.
 #[derive(Clone, Copy)]
@@ -73,8 +73,7 @@ fn count(folder: &Path, bets: u64) -> Result<Figures, Box<dyn Error>> {
         make_data(&data, bets)?;
     }
     let work = tempfile::tempdir_in(folder)?;
-    let programs =
-        Programs { server: env!("CARGO_BIN_EXE_server").into(), client: env!("CARGO_BIN_EXE_client").into() };
+    let programs = Programs::beside_this()?;
     let server = start(programs.server(work.path()).env("NUM_AGENCIES", "1"))?;
     let port = port_of(&server).ok_or("the central did not start under valgrind")?;
     let client = start(programs.client(work.path(), 1, port).env("CLI_BETS_FILE", &file))?;
@@ -84,7 +83,8 @@ fn count(folder: &Path, bets: u64) -> Result<Figures, Box<dyn Error>> {
 }
 
 fn make_data(folder: &Path, bets: u64) -> Result<(), Box<dyn Error>> {
-    let mut generator = Command::new(env!("CARGO_BIN_EXE_data"));
+    let mut generator = Command::new(Programs::beside_this()?.loteria);
+    generator.arg("data");
     generator.args(["--agencies", "1", "--seed", SEED, "--bets", &bets.to_string(), "--into"]).arg(folder);
     let made = generator.stdout(Stdio::null()).status()?;
     if made.success() { Ok(()) } else { Err(format!("the generator ended with {made}").into()) }

@@ -6,8 +6,8 @@
 //! 2. It becomes a part of a batch, and bytes: [`client::conversation`], [`protocol::Batch`].
 //! 3. The central's loop reads those bytes, whichever pieces they come in: [`server::reactor`].
 //! 4. They are cut into messages, and the message into bets: [`protocol::Scanner`], [`protocol::Message`], [`protocol::Bets`].
-//! 5. It is checked, and staged as a row and a count: [`server::central`], [`bet::Bet::validate`], [`lottery`].
-//! 6. With everything else of that turn of the loop it is written and synced, in one commit: [`storage`].
+//! 5. It is checked, and staged as a row and a count: [`central`], [`bet::Bet::validate`], [`lottery`].
+//! 6. With everything else of that turn of the loop it is written and synced, in one commit: [`ledger`].
 //! 7. Only now the reply to its batch becomes bytes, and leaves.
 //! 8. When every agency has closed, the lottery is drawn, and each agency that asked is told its own winners: [`lottery`].
 //!
@@ -16,13 +16,12 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `contest` | both programs as processes, for `make run`, tests and benchmarks (feature `tools`) |
 //! | [`client`] | an agency: its bets, its conversation, its patience |
 //! | [`config`] | what both programs are told |
 //! | [`server`] | the central: its loop, its sessions, its limits |
 //! | [`logging`] | what both programs tell |
 //! | [`grace`] | how both end when they can't end by themselves |
-//! | [`storage`] | the two files, their commits and their recovery |
+//! | [`ledger`] | the two files, their commits and their recovery |
 //! | [`lottery`] | the rules, without any I/O |
 //! | [`protocol`] | the wire, without any I/O |
 //! | [`bet`] | the domain |
@@ -34,11 +33,11 @@
 
 pub mod bet;
 pub mod buffer;
+pub mod central;
 pub mod client;
 pub mod config;
-#[cfg(feature = "tools")]
-pub mod contest;
 pub mod grace;
+pub mod ledger;
 pub mod logging;
 pub mod lottery;
 #[cfg(not(feature = "planted-faults"))]
@@ -47,5 +46,4 @@ mod planted;
 pub mod planted;
 pub mod protocol;
 pub mod server;
-pub mod storage;
 mod text;

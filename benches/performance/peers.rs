@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loteria::client::source::{BetFile, BetSource};
-use loteria::storage::store_bets;
+use loteria::ledger::file::store_bets;
 
 use crate::Failure;
 use crate::report::{Report, Table, count, median, millions, time};

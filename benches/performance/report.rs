@@ -8,7 +8,7 @@ use crate::Failure;
 
 /// Where the results are kept.
 pub fn folder() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/benches"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../benches"))
 }
 
 /// Everything that was measured, section by section.

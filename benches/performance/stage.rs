@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use loteria::contest::{Programs, agency_files, field};
+use loteria_tools::{Programs, agency_files, field};
 use tempfile::TempDir;
 
 use crate::Failure;
 
 pub fn programs() -> Programs {
-    Programs { server: env!("CARGO_BIN_EXE_server").into(), client: env!("CARGO_BIN_EXE_client").into() }
+    Programs::beside_this().expect("this program has a path")
 }
 
 /// Whether the central syncs each commit.
@@ -37,7 +37,8 @@ impl Sync {
 /// Files of bets for `agencies`, made by the generator.
 pub fn make_data(agencies: usize, bets: u64) -> Result<(TempDir, Vec<PathBuf>), Failure> {
     let folder = tempfile::tempdir()?;
-    let mut generator = Command::new(env!("CARGO_BIN_EXE_data"));
+    let mut generator = Command::new(programs().loteria);
+    generator.arg("data");
     generator.args(["--agencies", &agencies.to_string(), "--bets", &bets.to_string(), "--seed", "2023", "--into"]);
     let made = generator.arg(folder.path()).stdout(Stdio::null()).status()?;
     if !made.success() {

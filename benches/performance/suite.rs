@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use loteria::contest::agency_files;
+use loteria_tools::agency_files;
 
 use crate::Failure;
 use crate::plot::{Axis, Line, Plot, marks_up_to};

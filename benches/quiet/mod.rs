@@ -5,13 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use loteria::contest::{Process, Programs, port_of};
+use loteria_tools::{Process, Programs, port_of};
 use rustix::process::Signal;
 
 /// A central in `folder`, configured further by `configure`, and its port.
 pub fn start_server(folder: &Path, configure: impl FnOnce(&mut Command)) -> Result<(Process, u16), Box<dyn Error>> {
-    let programs =
-        Programs { server: env!("CARGO_BIN_EXE_server").into(), client: env!("CARGO_BIN_EXE_client").into() };
+    let programs = Programs::beside_this()?;
     let mut command = programs.server(folder);
     configure(&mut command);
     let config = folder.join("config.ini");

@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../../tests/fuzz_bodies/mod.rs"]
+#[path = "../../tests/it/fuzz_bodies/mod.rs"]
 mod fuzz_bodies;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_bodies::decoder(bytes));

@@ -4,14 +4,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
+use loteria::central::Central;
+use loteria::central::Limits;
 use loteria::config::server::{self as config, ServerConfig};
 use loteria::config::{ConfigError, Settings};
 use loteria::grace::end_after_grace;
+use loteria::ledger::file::{self as storage, OpenError, RecoveryError, Store};
 use loteria::lottery::Lottery;
-use loteria::server::central::Central;
+use loteria::server::descriptors;
 use loteria::server::reactor::{self, Reactor, ReactorError};
-use loteria::server::{Limits, descriptors};
-use loteria::storage::{self, OpenError, RecoveryError, Store};
 use loteria::{event, logging};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use thiserror::Error;

@@ -9,8 +9,8 @@ use ini::Ini;
 use thiserror::Error;
 
 use super::{ConfigError, read_secret};
+use crate::central::credentials::Credentials;
 use crate::protocol::{Credential, InvalidCredential};
-use crate::server::credentials::Credentials;
 
 /// The section of `config.ini`, and of a file of credentials, if that has sections.
 const SECTION: &str = "AGENCIES";

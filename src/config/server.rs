@@ -7,11 +7,11 @@ use std::time::Duration;
 use ini::Ini;
 
 use super::{ConfigError, Key, Settings, agencies};
+use crate::central::Limits;
+use crate::central::credentials::Credentials;
+use crate::ledger::file::Sync;
 use crate::logging::Level;
 use crate::protocol;
-use crate::server::Limits;
-use crate::server::credentials::Credentials;
-use crate::storage::Sync;
 
 /// Where `config.ini` is looked for, from the working directory.
 pub const PATHS: [&str; 3] = ["config.ini", "config/config.ini", "config/server/config.ini"];

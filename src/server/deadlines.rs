@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::central::SessionId;
+use crate::central::SessionId;
 
 /// At most one deadline for each session.
 #[derive(Debug, Default)]

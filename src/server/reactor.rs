@@ -26,14 +26,14 @@ use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use thiserror::Error;
 
-use super::central::{Central, Now, SessionId, Standing};
 use super::commits::Commits;
 use super::deadlines::Deadlines;
 use super::pace::Pace;
 use crate::buffer::Buffer;
+use crate::central::{Central, Now, SessionId, Standing};
 use crate::event;
+use crate::ledger::file::{CommitError, Medium};
 use crate::protocol::{ErrorCode, MAX_PACKET_BYTES, Message};
-use crate::storage::{CommitError, Medium};
 
 const LISTENER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::rc::Rc;
 
-use loteria::storage::Medium;
+use loteria::ledger::file::Medium;
 
 use crate::chronicle::{Happening, count, tell};
 use crate::random::Random;

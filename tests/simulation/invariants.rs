@@ -1,7 +1,7 @@
 //! What must be true after every step, whatever has happened.
 
-use loteria::server::Limits;
-use loteria::storage::Sync;
+use loteria::central::Limits;
+use loteria::ledger::file::Sync;
 
 use crate::agencies::Agency;
 use crate::disk::{Disk, Name};

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use loteria::server::central::SessionId;
+use loteria::central::SessionId;
 
 use crate::random::Random;
 

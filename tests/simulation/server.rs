@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use loteria::buffer::Buffer;
+use loteria::central::Limits;
+use loteria::central::{Central, Now, SessionId};
+use loteria::ledger::file::{Recovered, RecoveryError, Store, Sync};
 use loteria::lottery::Lottery;
 use loteria::protocol::{ErrorCode, Message};
-use loteria::server::Limits;
-use loteria::server::central::{Central, Now, SessionId};
-use loteria::storage::{Recovered, RecoveryError, Store, Sync};
 
 use crate::chronicle::{Happening, count, tell};
 use crate::disk::{Disk, SimulatedFile};

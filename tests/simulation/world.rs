@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use loteria::bet::Day;
 use loteria::buffer::Buffer;
+use loteria::central::Limits;
+use loteria::central::Now;
 use loteria::client::conversation::{Failure, Outcome};
+use loteria::ledger::file::{RecoveryError, Sync};
 use loteria::protocol::{self, ErrorCode, Message, Scanner};
-use loteria::server::Limits;
-use loteria::server::central::Now;
-use loteria::storage::{RecoveryError, Sync};
 
 use crate::agencies::{Agency, Breakdown, Process, Start};
 use crate::chronicle::{Happening, count, take_draws, tell};

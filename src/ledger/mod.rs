@@ -1,0 +1,3 @@
+//! What makes bets durable.
+
+pub mod file;

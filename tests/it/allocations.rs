@@ -1,0 +1,88 @@
+//! No allocation per bet: however many bets a batch has, the central and an agency ask the allocator as often for it.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+
+use allocation_counter::measure;
+use loteria::bet::{Bet, Day};
+use loteria::buffer::Buffer;
+use loteria::central::Limits;
+use loteria::central::{Central, Now, SessionId};
+use loteria::client::conversation::{Conversation, Manner};
+use loteria::client::source::BetFile;
+use loteria::ledger::file::{self as storage, Store, Sync};
+use loteria::lottery::Lottery;
+use loteria::protocol::{Batch, Credential};
+
+/// RegisterBets with so many bets, none of which wins: a winner's document is kept.
+fn batch(bets: u32) -> Vec<u8> {
+    let mut bytes = Buffer::new();
+    let mut batch = Batch::begin(&mut bytes);
+    for document in 1..=bets {
+        let (first_name, last_name) = ("Íñigo".into(), if document % 2 == 0 { "Paz" } else { "Paz, \"el\"" }.into());
+        let bet = Bet { agency: 1, first_name, last_name, document, birthdate: Day::OLDEST_BIRTHDATE, number: 7 };
+        batch.push(&bet).expect("it fits into a packet");
+    }
+    assert_eq!(batch.finish(), bets);
+    bytes.into()
+}
+
+/// A turn in which this is all that comes.
+fn turn(central: &mut Central<fs::File>, id: SessionId, bytes: &[u8]) {
+    let now = Now::read();
+    central.receive(id, bytes, now);
+    central.commit().expect("stored");
+    central.take_touched();
+    assert_eq!(central.unsent(id), [0, 2]);
+    central.sent(id, 2, now);
+}
+
+#[test]
+fn the_central_allocates_no_more_for_a_hundred_bets_than_for_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (bets, closings) = storage::open(&folder.path().join("bets.csv")).expect("opened");
+    let mut lottery = Lottery::new(1);
+    let (store, _) = Store::recover(bets, closings, Sync::Never, &mut lottery).expect("empty files");
+    let mut central = Central::new(Limits::default(), None, lottery, store);
+    let id = central.connect(IpAddr::V4(Ipv4Addr::LOCALHOST), Now::read());
+    let (one, hundred) = (batch(1), batch(100));
+    turn(&mut central, id, &hundred);
+    let [of_one, of_hundred] = [&one, &hundred].map(|bytes| measure(|| turn(&mut central, id, bytes)).count_total);
+    assert_eq!(of_one, of_hundred);
+    assert_eq!(central.lottery().total_stored(), 201);
+}
+
+#[test]
+fn an_agency_allocates_nothing_for_its_batches_but_for_the_first() {
+    const WINDOW: usize = 32;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("agency-1.csv");
+    let row = |document| {
+        let last_name = if document % 2 == 0 { "Paz" } else { "\"Paz, \"\"el\"\"\"" };
+        format!("Íñigo,{last_name},{document},1999-03-17,7\r\n")
+    };
+    fs::write(&file, (1..=20_000).map(row).collect::<String>()).expect("written");
+    let manner = Manner {
+        agency: 1,
+        batch_max_amount: 100,
+        batch_window: WINDOW,
+        handshake: true,
+        credential: Credential::default(),
+    };
+    let mut conversation = Conversation::new(manner, BetFile::open(&file, 1).expect("opened"));
+    let mut output = Buffer::new();
+    let welcome = [0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let all_stored = [0, 2].repeat(WINDOW);
+    conversation.speak(&mut output).expect("Hello");
+    let mut go_on = |heard: &[u8]| {
+        output.clear();
+        conversation.hear(heard).expect("understood");
+        conversation.speak(&mut output).expect("batches");
+        assert!(output.len() > 100 * 30 * WINDOW);
+    };
+    go_on(&welcome);
+    go_on(&all_stored);
+    let allocated = measure(|| (0..4).for_each(|_| go_on(&all_stored)));
+    assert_eq!(allocated.count_total, 0);
+    assert_eq!(conversation.stored(), 100 * 5 * WINDOW as u64);
+}

@@ -1,0 +1,261 @@
+//! A central and up to eight peers that say and do anything: no byte of a reply exists before its commit, what is
+//! acknowledged is in the file, memory stays within the limits, and another central would recover to the same.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use loteria::bet::{Bet, Day};
+use loteria::buffer::Buffer;
+use loteria::central::Limits;
+use loteria::central::credentials::Credentials;
+use loteria::central::{Central, Now, SessionId};
+use loteria::ledger::file::{Store, Sync, load_bets};
+use loteria::lottery::Lottery;
+use loteria::protocol::{self, Batch, Credential, Message, Scanner};
+
+use super::memory::Memory;
+use super::script::Script;
+
+const PEERS: usize = 8;
+const AGENCIES: u32 = 3;
+const SECRET: &[u8] = b"secreto";
+
+/// The bytes are what the peers do, and when turns end.
+pub fn central(bytes: &[u8]) {
+    let mut script = Script::new(bytes);
+    let mut world = World::new(script.is_true(), script.is_true());
+    while !script.is_over() {
+        world.step(&mut script);
+    }
+    world.end_turn();
+    world.check_recovery();
+}
+
+struct World {
+    central: Central<Memory>,
+    bets: Memory,
+    closings: Memory,
+    now: Now,
+    peers: [Option<Peer>; PEERS],
+}
+
+struct Peer {
+    id: SessionId,
+    ended: bool,
+    /// Whether it began as an agency does: what comes back is messages then.
+    began: Option<bool>,
+    /// Output that was there after the last commit and was not taken since.
+    unsent: usize,
+    heard: Vec<u8>,
+}
+
+fn limits() -> Limits {
+    Limits {
+        connections: PEERS,
+        protocol: protocol::Limits { message_bytes: 600, batch_bets: 6 },
+        echo_line_bytes: 40,
+        anonymous_bytes: 600,
+        unsent_bytes: 64,
+        ..Limits::default()
+    }
+}
+
+impl World {
+    fn new(asks_for_credentials: bool, has_agencies: bool) -> World {
+        let (bets, closings) = (Memory::default(), Memory::default());
+        let mut lottery = Lottery::new(if has_agencies { AGENCIES } else { 0 });
+        let (store, _) =
+            Store::recover(bets.clone(), closings.clone(), Sync::Always, &mut lottery).expect("empty files recover");
+        let secret = Credential::new(SECRET).expect("short");
+        let credentials = (1..=AGENCIES).map(|agency| (agency, secret.clone()));
+        let credentials = asks_for_credentials.then(|| Credentials::new(credentials));
+        let today = "2026-01-01".parse().expect("a day");
+        World {
+            central: Central::new(limits(), credentials, lottery, store),
+            bets,
+            closings,
+            now: Now { instant: Instant::now(), today },
+            peers: std::array::from_fn(|_| None),
+        }
+    }
+
+    fn step(&mut self, script: &mut Script<'_>) {
+        let peer = script.below(PEERS);
+        match script.below(16) {
+            0 => self.connect(peer),
+            1 | 2 => {
+                let length = script.below(256);
+                let bytes = script.bytes(length).to_vec();
+                self.say(peer, &bytes);
+            }
+            3 => self.say(peer, &hello(script)),
+            4 | 5 => self.say(peer, &batch(script)),
+            6 => self.say(peer, &encoded(&Message::AllBetsSent)),
+            7 => self.say(peer, &encoded(&Message::RequestWinners)),
+            8 => self.say(peer, &encoded(&Message::Ack)),
+            9 => self.end_input(peer),
+            10 => self.disconnect(peer),
+            11 => self.pass_time(script.byte()),
+            12 => self.bets.fill_up(script.below(64)),
+            13 => self.closings.fill_up(script.below(8)),
+            _ => {
+                self.end_turn();
+                (0..PEERS).for_each(|peer| self.hear(peer, script.byte()));
+            }
+        }
+        self.check_barrier();
+    }
+
+    fn connect(&mut self, peer: usize) {
+        if self.peers[peer].is_none() && !self.central.is_full() {
+            let id = self.central.connect(IpAddr::V4(Ipv4Addr::LOCALHOST), self.now);
+            self.peers[peer] = Some(Peer { id, ended: false, began: None, unsent: 0, heard: Vec::new() });
+        }
+    }
+
+    fn say(&mut self, peer: usize, bytes: &[u8]) {
+        let Some(peer) = self.peers[peer].as_mut().filter(|peer| !peer.ended) else { return };
+        self.central.resume(peer.id, self.now);
+        if self.central.wants_input(peer.id) {
+            peer.began = peer.began.or(bytes.first().map(|&first| first == protocol::FIRST_BYTE));
+            self.central.receive(peer.id, bytes, self.now);
+        }
+    }
+
+    fn end_input(&mut self, peer: usize) {
+        let Some(peer) = self.peers[peer].as_mut().filter(|peer| !peer.ended) else { return };
+        peer.ended = true;
+        self.central.end_of_input(peer.id);
+    }
+
+    fn disconnect(&mut self, peer: usize) {
+        if let Some(peer) = self.peers[peer].take() {
+            self.central.disconnect(peer.id);
+        }
+    }
+
+    fn pass_time(&mut self, seconds: u8) {
+        self.now.instant += Duration::from_secs(seconds.into());
+        for peer in self.peers.iter_mut().flatten() {
+            if self.central.deadline(peer.id).is_some_and(|deadline| deadline <= self.now.instant) {
+                self.central.expire(peer.id, self.now);
+                assert!(self.central.is_finished(peer.id), "a deadline passes, and nothing happens");
+                peer.unsent = 0;
+            }
+        }
+    }
+
+    /// Takes up to `bytes` of what is sent to it, as a socket would.
+    fn hear(&mut self, index: usize, bytes: u8) {
+        let Some(peer) = self.peers[index].as_mut() else { return };
+        let unsent = self.central.unsent(peer.id);
+        let taken = unsent.len().min(bytes.into());
+        peer.heard.extend_from_slice(&unsent[..taken]);
+        self.central.sent(peer.id, taken, self.now);
+        peer.unsent = self.central.unsent(peer.id).len();
+        if self.central.is_finished(peer.id) {
+            if peer.began == Some(true) {
+                check_replies(&peer.heard, self.central.lottery());
+            }
+            self.disconnect(index);
+        } else if self.central.is_held(peer.id) {
+            self.central.resume(peer.id, self.now);
+        }
+    }
+
+    fn end_turn(&mut self) {
+        self.central.commit().expect("cutting back never fails here");
+        self.central.take_touched();
+        for peer in self.peers.iter_mut().flatten() {
+            peer.unsent = self.central.unsent(peer.id).len();
+            let winners =
+                (1..=self.central.lottery().agencies()).filter_map(|agency| self.central.lottery().winners(agency));
+            let largest = Message::inform_winners_bytes(winners.map(<[u32]>::len).max().unwrap_or(0)).max(600);
+            assert!(peer.unsent < limits().unsent_bytes + 2 * largest, "{} bytes of replies", peer.unsent);
+        }
+        self.check_file();
+    }
+
+    fn check_barrier(&self) {
+        for peer in self.peers.iter().flatten() {
+            let unsent = self.central.unsent(peer.id).len();
+            assert!(unsent <= peer.unsent, "a reply exists before its commit");
+        }
+        // It counts again what it keeps, and fails if that is not what it thinks, or too much.
+        self.central.standing();
+    }
+
+    /// What the lottery counts as stored is what the file holds.
+    fn check_file(&self) {
+        let bytes = self.bets.bytes();
+        let mut rows = load_bets(bytes.as_slice());
+        let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
+        while let Some(bet) = rows.next_bet().expect("only whole rows are committed") {
+            *counts.entry(bet.agency).or_default() += 1;
+        }
+        let lottery = self.central.lottery();
+        for agency in 1..=lottery.agencies() {
+            assert_eq!(lottery.stored(agency), counts.remove(&agency).unwrap_or(0), "of agency {agency}");
+        }
+        assert!(counts.is_empty(), "bets of agencies that do not take part: {counts:?}");
+    }
+
+    fn check_recovery(&self) {
+        let before = self.central.lottery();
+        let mut after = Lottery::new(before.agencies());
+        Store::recover(self.bets.clone(), self.closings.clone(), Sync::Always, &mut after).expect("it recovers");
+        for agency in 1..=before.agencies() {
+            assert_eq!(after.state(agency), before.state(agency));
+            assert_eq!(after.stored(agency), before.stored(agency));
+            assert_eq!(after.winners(agency), before.winners(agency));
+        }
+    }
+}
+
+/// A lottery session is told nothing but replies, and no winners before the draw.
+fn check_replies(heard: &[u8], lottery: &Lottery) {
+    let mut scanner = Scanner::new(protocol::Limits { message_bytes: 1 << 20, batch_bets: 0 });
+    let mut rest = heard;
+    while let Some(length) = scanner.scan(rest).expect("messages") {
+        match Message::decode(&rest[..length]).expect("a message") {
+            Message::RegisterBetOk | Message::RegisterBetFailed(_) | Message::Welcome { .. } => {}
+            Message::InformWinners(_) => assert!(lottery.is_drawn(), "winners before the draw"),
+            other => panic!("the central says {other:?}"),
+        }
+        rest = &rest[length..];
+    }
+}
+
+fn encoded(message: &Message<'_>) -> Vec<u8> {
+    let mut bytes = Buffer::new();
+    message.encode(&mut bytes);
+    bytes.into()
+}
+
+fn hello(script: &mut Script<'_>) -> Vec<u8> {
+    let agency = script.below(AGENCIES as usize + 2) as u32;
+    let credential: &[u8] = if script.is_true() { SECRET } else { script.bytes(3) };
+    encoded(&Message::Hello { version: protocol::VERSION, agency, credential })
+}
+
+fn batch(script: &mut Script<'_>) -> Vec<u8> {
+    let mut bytes = Buffer::new();
+    let mut batch = Batch::begin(&mut bytes);
+    let agency = script.below(AGENCIES as usize + 2) as u32;
+    for _ in 0..script.below(5) {
+        let name_bytes = script.below(20);
+        let name = String::from_utf8_lossy(script.bytes(name_bytes)).into_owned();
+        let bet = Bet {
+            agency: if script.byte() == 1 { script.number() } else { agency },
+            first_name: if name.is_empty() { "Ana" } else { &name }.into(),
+            last_name: "Paz".into(),
+            document: if script.byte() == 1 { script.number() } else { 30_904_465 },
+            birthdate: Day::OLDEST_BIRTHDATE,
+            number: if script.byte() == 1 { script.number() } else { 7574 },
+        };
+        let _ = batch.push(&bet);
+    }
+    batch.finish();
+    bytes.into()
+}

@@ -1,0 +1,86 @@
+//! A file that is only in memory, and can refuse to be written.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::rc::Rc;
+
+use loteria::ledger::file::Medium;
+
+/// Every clone is the same file.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Rc<RefCell<File>>);
+
+#[derive(Debug, Default)]
+struct File {
+    bytes: Vec<u8>,
+    /// Where reading stands.
+    position: usize,
+    /// How many bytes the next write takes before the disk is full, if it is to fail.
+    room: Option<usize>,
+}
+
+impl Memory {
+    pub fn holding(bytes: &[u8]) -> Memory {
+        Memory(Rc::new(RefCell::new(File { bytes: bytes.to_owned(), ..File::default() })))
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.borrow().bytes.clone()
+    }
+
+    /// The next write stops after `room` bytes, and the one after that fails.
+    pub fn fill_up(&self, room: usize) {
+        self.0.borrow_mut().room = Some(room);
+    }
+}
+
+impl Read for Memory {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let File { bytes, position, .. } = &mut *self.0.borrow_mut();
+        let read = bytes.get(*position..).unwrap_or_default().read(buffer)?;
+        *position += read;
+        Ok(read)
+    }
+}
+
+impl Write for Memory {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let file = &mut *self.0.borrow_mut();
+        let taken = file.room.unwrap_or(buffer.len()).min(buffer.len());
+        if taken == 0 {
+            file.room = None;
+            return Err(ErrorKind::StorageFull.into());
+        }
+        file.room = file.room.map(|_| 0);
+        file.bytes.extend_from_slice(&buffer[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Memory {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let file = &mut *self.0.borrow_mut();
+        let from = |base: usize, offset: i64| base.checked_add_signed(offset as isize).ok_or(ErrorKind::InvalidInput);
+        file.position = match to {
+            SeekFrom::Start(position) => position as usize,
+            SeekFrom::End(offset) => from(file.bytes.len(), offset)?,
+            SeekFrom::Current(offset) => from(file.position, offset)?,
+        };
+        Ok(file.position as u64)
+    }
+}
+
+impl Medium for Memory {
+    fn set_len(&mut self, bytes: u64) -> io::Result<()> {
+        self.0.borrow_mut().bytes.resize(bytes as usize, 0);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! Recovery from any two files: it refuses and changes nothing, or what it keeps is whole and recovers to the same again.
+
+use loteria::ledger::file::{Recovered, RecoveryError, Store, Sync, load_bets};
+use loteria::lottery::Lottery;
+
+use super::memory::Memory;
+
+const AGENCIES: u32 = 3;
+
+/// The two files are divided by the first byte 0xFF, which UTF-8 never has.
+pub fn recovery(bytes: &[u8]) {
+    let mut files = bytes.splitn(2, |&byte| byte == 0xff);
+    let bets = Memory::holding(files.next().unwrap_or_default());
+    let closings = Memory::holding(files.next().unwrap_or_default());
+    let (bets_before, closings_before) = (bets.bytes(), closings.bytes());
+
+    let Ok(recovered) = recover(&bets, &closings) else {
+        assert_eq!((bets.bytes(), closings.bytes()), (bets_before, closings_before), "refused, and changed");
+        return;
+    };
+    let cut = bets_before.len() + closings_before.len() - bets.bytes().len() - closings.bytes().len();
+    assert_eq!(recovered.truncated_bytes, cut as u64);
+    assert!(bets_before.starts_with(&bets.bytes()) && closings_before.starts_with(&closings.bytes()));
+    assert_eq!(count(&bets.bytes()), recovered.bets);
+
+    let again = recover(&bets, &closings).expect("what recovery left is whole");
+    assert_eq!(again, Recovered { truncated_bytes: 0, ..recovered });
+}
+
+fn recover(bets: &Memory, closings: &Memory) -> Result<Recovered, RecoveryError> {
+    let mut lottery = Lottery::new(AGENCIES);
+    let (_, recovered) = Store::recover(bets.clone(), closings.clone(), Sync::Always, &mut lottery)?;
+    Ok(recovered)
+}
+
+fn count(bets: &[u8]) -> u64 {
+    let mut rows = load_bets(bets);
+    let mut count = 0;
+    while rows.next_bet().expect("recovered").is_some() {
+        count += 1;
+    }
+    count
+}

@@ -1,0 +1,36 @@
+//! The promises of both programs, tested on the real binaries over real sockets and files.
+
+mod fixture;
+mod fuzz_bodies;
+
+mod agency;
+mod allocations;
+mod bad_input;
+mod bets_file;
+mod compose;
+mod contest;
+mod crashes;
+mod credentials;
+mod deadlines;
+mod descriptors;
+mod documents;
+mod echo;
+mod fairness;
+mod full_disk;
+mod fuzzing;
+mod hostile;
+mod input;
+mod limits;
+mod log_contract;
+mod older_agencies;
+mod one_bet;
+mod operator;
+mod patience;
+mod progress;
+mod protocol;
+mod python_agency;
+mod recovery;
+mod refusals;
+mod resumption;
+mod signals;
+mod welcome;

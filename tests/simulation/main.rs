@@ -1,0 +1,104 @@
+//! The simulator: the real central, protocol, lottery and storage and the real client conversation, on one thread, in a world of
+//! simulated time, network and disk where everything that can go wrong does, and all of it follows from one seed.
+//!
+//! After every step: nothing acknowledged would be missing after the worst crash that can happen now; no bet stands twice; an
+//! agency's order is kept; no winner is told early, twice different, or to another agency; buffers are within their limits. After
+//! healing, everybody finishes and is told the right winners.
+//!
+//! A seed that fails is printed, told step by step, and replayed by `SIMULATION_SEED=n`. `SIMULATION_SEEDS=n` runs that many, which is
+//! what `make simulate` does. `make simulate-faults` shows that it sees: it finds every mistake that can be switched on.
+
+mod agencies;
+mod chronicle;
+mod disk;
+#[cfg(feature = "planted-faults")]
+mod faults;
+mod invariants;
+mod network;
+mod random;
+mod server;
+mod world;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use chronicle::Happening;
+use world::World;
+
+/// Seeds that `make test` runs.
+const SEEDS: u64 = 3000;
+
+/// Runs the world of `seed` to its end. The error says what was not true.
+fn run(seed: u64) -> Result<(), String> {
+    panic::catch_unwind(AssertUnwindSafe(|| World::new(seed).run())).unwrap_or_else(|panicked| {
+        let message = panicked.downcast_ref::<String>().map(String::as_str);
+        Err(message.or(panicked.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned())
+    })
+}
+
+/// Runs the world of `seed` again and tells what happens in it.
+fn replay(seed: u64) -> Result<(), String> {
+    chronicle::start_trace();
+    let outcome = run(seed);
+    for line in chronicle::take_trace() {
+        println!("{line}");
+    }
+    outcome
+}
+
+fn setting(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}: {text:?} is no number")))
+}
+
+/// Runs `seeds` seeds on every processor. The counts of what happened, and the first seed that failed.
+fn run_many(seeds: u64) -> (Vec<u64>, Option<(u64, String)>) {
+    let next = AtomicU64::new(0);
+    let counts = Mutex::new(vec![0; Happening::ALL.len()]);
+    let failed = Mutex::new(None);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                break;
+            }
+            if let Err(fault) = run(seed) {
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                if failed.as_ref().is_none_or(|(first, _)| seed < *first) {
+                    *failed = Some((seed, fault));
+                }
+                next.store(seeds, Ordering::Relaxed);
+            }
+        }
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter_mut().zip(chronicle::take_counts()).for_each(|(total, more)| *total += more);
+    };
+    thread::scope(|scope| {
+        (0..thread::available_parallelism().map_or(1, usize::from)).for_each(|_| drop(scope.spawn(work)));
+    });
+    (counts.into_inner().expect("no thread panicked"), failed.into_inner().expect("no thread panicked"))
+}
+
+#[test]
+fn whatever_crashes_nothing_acknowledged_is_lost_and_nothing_is_stored_twice() {
+    chronicle::listen();
+    if let Some(seed) = setting("SIMULATION_SEED") {
+        replay(seed).unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
+        return;
+    }
+    let (seeds, began) = (setting("SIMULATION_SEEDS").unwrap_or(SEEDS), Instant::now());
+    let (counts, failed) = run_many(seeds);
+    if let Some((seed, _)) = failed {
+        let fault = replay(seed).expect_err("a seed fails every time");
+        panic!("{fault}\nreplay it with SIMULATION_SEED={seed}");
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!("{seeds} seeds in {seconds:.1} s, {:.0} a second", seeds as f64 / seconds);
+    for (&(happening, words), &times) in Happening::ALL.iter().zip(&counts) {
+        println!("{times:>10} {words}");
+        assert!(times > 0 || seeds < SEEDS, "{happening:?} never happened: what is it that this simulates?");
+    }
+}

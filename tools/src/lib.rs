@@ -1,0 +1,78 @@
+//! A whole contest of real processes on this machine: what `make run` shows, and what tests and benchmarks start.
+//!
+//! [`Process`] is a program that runs and says lines; [`check`] reads afterwards what it all came to.
+
+pub mod check;
+mod process;
+mod usage;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub use process::{Ended, Process};
+pub use usage::Usage;
+
+/// Where the two programs are.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// The central.
+    pub server: PathBuf,
+    /// An agency.
+    pub client: PathBuf,
+    /// The tool.
+    pub loteria: PathBuf,
+}
+
+impl Programs {
+    /// The programs that were built together with the one that is running.
+    ///
+    /// # Errors
+    /// The system does not say which program is running.
+    pub fn beside_this() -> std::io::Result<Programs> {
+        let this = std::env::current_exe()?;
+        // Tests and benchmarks are one folder below the programs.
+        let folder = this.parent().unwrap_or(Path::new("."));
+        let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+        let [server, client, loteria] = ["server", "client", "loteria"].map(|name| folder.join(name));
+        Ok(Programs { server, client, loteria })
+    }
+
+    /// A central that works in `folder`, on any free port. Of the environment it has only what is added.
+    pub fn server(&self, folder: &Path) -> Command {
+        let mut command = Command::new(&self.server);
+        command.env_clear().env("SERVER_PORT", "0").current_dir(folder);
+        command
+    }
+
+    /// An agency that works in `folder`, for the central on `port` of this machine.
+    pub fn client(&self, folder: &Path, id: u32, port: u16) -> Command {
+        let mut command = Command::new(&self.client);
+        command.env_clear().env("CLI_ID", id.to_string()).current_dir(folder);
+        command.env("CLI_SERVER_ADDRESS", format!("127.0.0.1:{port}"));
+        command
+    }
+}
+
+/// The port that a central says it listens on.
+pub fn port_of(server: &Process) -> Option<u16> {
+    let line = server.wait_for("action: listen | result: success")?;
+    field(&line, "port")?.parse().ok()
+}
+
+/// The value of `key` in a line of the log contract.
+///
+/// ```
+/// let line = "2026-11-21 10:00:00 INFO  [server] action: listen | result: success | ip: 0.0.0.0 | port: 12345";
+/// assert_eq!(loteria_tools::field(line, "port"), Some("12345"));
+/// assert_eq!(loteria_tools::field(line, "action"), Some("listen"));
+/// ```
+pub fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let (_, message) = line.split_once("] ")?;
+    let pairs = message.split(" | ").filter_map(|pair| pair.split_once(": "));
+    pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+}
+
+/// The files `agency-1.csv`, `agency-2.csv`, ... of `folder`, up to the first that is missing.
+pub fn agency_files(folder: &Path) -> Vec<PathBuf> {
+    (1..).map(|agency| folder.join(format!("agency-{agency}.csv"))).take_while(|file| file.is_file()).collect()
+}

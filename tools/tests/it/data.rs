@@ -1,0 +1,412 @@
+//! What `data` promises: the bets that it makes are valid, the same for the same options, and as many as asked for; the
+//! course's archive takes their place; and whatever goes wrong, the files that were there stay.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use time::{Date, Month, OffsetDateTime, macros::date};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+/// The rows of the course's five files.
+const COURSE: [usize; 5] = [26_936, 25_518, 16_014, 9_238, 991];
+
+fn data(folder: &Path, options: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loteria"));
+    command.arg("data").arg("--into").arg(folder).args(options);
+    command
+}
+
+fn run(folder: &Path, options: &[&str]) -> Output {
+    data(folder, options).output().expect("data starts")
+}
+
+/// Runs `data`, which has to succeed, and gives what it printed.
+fn make(folder: &Path, options: &[&str]) -> String {
+    let output = run(folder, options);
+    assert!(output.status.success(), "{options:?}: {output:?}");
+    assert!(output.stderr.is_empty(), "{options:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("data prints UTF-8")
+}
+
+/// Runs `data`, which has to fail with code 1 and one line on standard error, and gives that line.
+fn refusal(folder: &Path, options: &[&str]) -> String {
+    let output = run(folder, options);
+    assert_eq!(output.status.code(), Some(1), "{options:?}: {output:?}");
+    let line = String::from_utf8(output.stderr).expect("data prints UTF-8");
+    assert!(line.starts_with("data: "), "{line}");
+    assert_eq!(line.lines().count(), 1, "{line}");
+    line
+}
+
+fn temporary_folder() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// Every file below `folder` and its bytes, by path from there. Empty folders do not show, except hidden ones.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("a folder that is there") {
+        let path = entry.expect("an entry of it").path();
+        let name = path.file_name().expect("an entry has a name");
+        let name = name.to_str().expect("all names are UTF-8").to_owned();
+        assert!(!name.starts_with('.'), "{name} was left behind");
+        if path.is_dir() {
+            let below = self::files(&path).into_iter();
+            files.extend(below.map(|(path, bytes)| (format!("{name}/{path}"), bytes)));
+        } else {
+            files.insert(name, fs::read(&path).expect("a file that is there"));
+        }
+    }
+    files
+}
+
+fn set_of(options: &[&str]) -> BTreeMap<String, Vec<u8>> {
+    let folder = temporary_folder();
+    make(folder.path(), options);
+    files(folder.path())
+}
+
+/// The rows of agency 1, 2, ... in `set`, which holds nothing else.
+fn rows_of_each(set: &BTreeMap<String, Vec<u8>>) -> Vec<usize> {
+    (1..=set.len())
+        .map(|agency| &set[&format!("agency-{agency}.csv")])
+        .map(|bytes| bytes.iter().filter(|&&byte| byte == b'\n').count())
+        .collect()
+}
+
+/// The five fields of each row, as any CSV reader finds them.
+fn rows(bytes: &[u8]) -> Vec<[String; 5]> {
+    csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(bytes)
+        .records()
+        .map(|record| record.expect("a row of UTF-8, as long as the others"))
+        .map(|record| {
+            let fields: Vec<String> = record.iter().map(str::to_owned).collect();
+            fields.try_into().expect("a row of five fields")
+        })
+        .collect()
+}
+
+fn date_of(text: &str) -> Option<Date> {
+    let (year, rest) = text.split_once('-')?;
+    let (month, day) = rest.split_once('-')?;
+    let well_formed = [year.len(), month.len(), day.len()] == [4, 2, 2];
+    let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
+    Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok().filter(|_| well_formed)
+}
+
+/// A valid bet, of an adult.
+fn assert_valid(row: &[String; 5]) {
+    let [first, last, document, birthdate, number] = row;
+    for name in [first, last] {
+        assert!((1..=255).contains(&name.len()), "{row:?}");
+        assert!(!name.contains(char::is_control), "{row:?}");
+        assert_eq!(name, name.trim(), "{row:?}");
+    }
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    assert!(digits(document) && digits(number), "{row:?}");
+    let document: u32 = document.parse().expect("digits");
+    assert!((1_000_000..=99_999_999).contains(&document), "{row:?}");
+    let number: u32 = number.parse().expect("digits");
+    assert!(number <= 9999, "{row:?}");
+    let birthdate = date_of(birthdate).unwrap_or_else(|| panic!("no date: {row:?}"));
+    assert!(birthdate >= date!(1930 - 01 - 01), "{row:?}");
+    assert!(birthdate < date!(2007 - 01 - 01), "{row:?}");
+    assert!(birthdate < OffsetDateTime::now_utc().date(), "{row:?}");
+}
+
+/// Writes an archive of these entries as `dataset.zip` in `folder`.
+fn drop_archive(folder: &Path, entries: &[(&str, &str)]) -> PathBuf {
+    let path = folder.join("dataset.zip");
+    let mut archive = ZipWriter::new(File::create(&path).expect("a new file"));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    for (name, content) in entries {
+        archive.start_file(*name, options).expect("a new entry");
+        archive.write_all(content.as_bytes()).expect("its content");
+    }
+    archive.finish().expect("an archive that is whole");
+    path
+}
+
+#[test]
+fn the_same_seed_makes_the_same_bytes() {
+    let options = ["--agencies", "3", "--bets", "5000", "--seed", "7"];
+    assert_eq!(set_of(&options), set_of(&options));
+}
+
+#[test]
+fn another_seed_makes_other_bets() {
+    let one = set_of(&["--bets", "5000", "--seed", "7"]);
+    let other = set_of(&["--bets", "5000", "--seed", "8"]);
+    assert_eq!(rows_of_each(&one), rows_of_each(&other));
+    for (name, bytes) in &one {
+        assert_ne!(bytes, &other[name], "{name}");
+    }
+}
+
+#[test]
+fn by_default_there_are_as_many_bets_as_in_the_courses_five_files() {
+    assert_eq!(rows_of_each(&set_of(&[])), COURSE);
+}
+
+#[test]
+fn every_bet_is_valid_and_its_row_ends_with_crlf() {
+    for bytes in set_of(&[]).values() {
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let row = line.strip_suffix(b"\r\n").expect("a row ends with CRLF");
+            assert!(!row.contains(&b'\r') && !row.contains(&b'"'));
+        }
+        rows(bytes).iter().for_each(assert_valid);
+    }
+}
+
+#[test]
+fn names_have_the_accents_and_apostrophes_of_real_ones() {
+    let names: Vec<String> =
+        set_of(&[]).values().flat_map(|bytes| rows(bytes)).map(|[first, last, ..]| format!("{first} {last}")).collect();
+    for of_real_ones in ["María", "Núñez", "Agüero", "D'Angelo", "De la Fuente"] {
+        assert!(names.iter().any(|name| name.contains(of_real_ones)), "nobody is called {of_real_ones}");
+    }
+}
+
+#[test]
+fn no_document_is_dealt_twice() {
+    let set = set_of(&["--agencies", "7", "--bets", "300000"]);
+    let documents: HashSet<String> =
+        set.values().flat_map(|bytes| rows(bytes)).map(|[_, _, document, ..]| document).collect();
+    assert_eq!(documents.len(), 300_000);
+}
+
+#[test]
+fn the_default_bets_have_winners_in_every_agency_but_the_smallest() {
+    let set = set_of(&[]);
+    let winners: Vec<usize> =
+        set.values().map(|bytes| rows(bytes).iter().filter(|row| row[4] == "7574").count()).collect();
+    assert_eq!(winners, [3, 4, 2, 2, 0]);
+}
+
+#[test]
+fn the_files_of_the_project_are_what_data_writes_by_default() {
+    for (name, bytes) in set_of(&[]) {
+        assert!(of_the_project(&name) == bytes, ".data/{name} is not what data writes by default");
+    }
+}
+
+/// A file of `.data` as it is under version control, because in the folder itself anybody may make other bets. In a
+/// copy without version control there is only the folder.
+fn of_the_project(name: &str) -> Vec<u8> {
+    let project = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let tracked = Command::new("git").args(["show", &format!(":./.data/{name}")]).current_dir(project).output();
+    match tracked {
+        Ok(output) if output.status.success() => output.stdout,
+        _ => fs::read(project.join(".data").join(name)).expect("a file of the project"),
+    }
+}
+
+#[test]
+fn any_number_of_bets_is_spread_over_any_number_of_agencies_and_none_is_lost() {
+    for (agencies, bets) in [(1, 1), (1, 999), (2, 5), (10, 200_000), (12, 7), (30, 0)] {
+        let (agencies_text, bets_text) = (agencies.to_string(), bets.to_string());
+        let set = set_of(&["--agencies", &agencies_text, "--bets", &bets_text]);
+        let rows = rows_of_each(&set);
+        assert_eq!(rows.len(), agencies, "{bets} bets");
+        assert_eq!(rows.iter().sum::<usize>(), bets, "{agencies} agencies");
+    }
+}
+
+#[test]
+fn every_agency_can_have_the_same_number_of_bets() {
+    let set = set_of(&["--agencies", "4", "--bets-per-agency", "250"]);
+    assert_eq!(rows_of_each(&set), [250; 4]);
+}
+
+#[test]
+fn a_smaller_set_leaves_no_agency_of_a_larger_one_and_nothing_else_is_touched() {
+    let folder = temporary_folder();
+    make(folder.path(), &["--agencies", "7", "--bets", "70"]);
+    let not_ours = ["agency-x.csv", "agency-07.csv", "notes.txt"];
+    for name in not_ours {
+        fs::write(folder.path().join(name), "mine").expect("a new file");
+    }
+
+    let printed = make(folder.path(), &["--agencies", "2", "--bets", "20"]);
+
+    let files = files(folder.path());
+    let expected = ["agency-07.csv", "agency-1.csv", "agency-2.csv"];
+    let expected = expected.into_iter().chain(["agency-x.csv", "notes.txt"]);
+    assert!(files.keys().map(String::as_str).eq(expected), "{printed}");
+    for agency in 3..=7 {
+        assert!(printed.contains(&format!("agency-{agency}.csv: removed")));
+    }
+}
+
+#[test]
+fn the_courses_archive_takes_the_place_of_made_up_bets() {
+    let folder = temporary_folder();
+    make(folder.path(), &["--bets", "50"]);
+    let content = "José,Núñez,30904465,1999-03-17,2201\r\n";
+    drop_archive(folder.path(), &[("agency-1.csv", content), ("agency-2.csv", "")]);
+
+    let options = ["--agencies", "10", "--bets", "200000", "--seed", "7"];
+    let printed = make(folder.path(), &options);
+
+    assert!(printed.contains("dataset.zip: unpacked as it is"), "{printed}");
+    let mut files = files(folder.path());
+    assert!(files.remove("dataset.zip").is_some(), "the archive stays");
+    assert_eq!(files.len(), 2, "{printed}");
+    assert_eq!(files["agency-1.csv"], content.as_bytes());
+    assert_eq!(files["agency-2.csv"], b"");
+}
+
+#[test]
+fn an_archive_writes_nothing_but_agency_files_and_nothing_outside_the_folder() {
+    let outside = temporary_folder();
+    let folder = outside.path().join("inner");
+    fs::create_dir(&folder).expect("a new folder");
+    let absolute = outside.path().join("agency-3.csv");
+    let left_out = [
+        "../agency-2.csv",
+        absolute.to_str().expect("a path in UTF-8"),
+        "..\\agency-4.csv",
+        "below/agency-5.csv",
+        "agency-6.csv/",
+        "agency-07.csv",
+        "agency-99999999999.csv",
+        "notes.txt",
+    ];
+    let mut entries = vec![("agency-1.csv", "a bet\r\n")];
+    entries.extend(left_out.iter().map(|name| (*name, "")));
+    drop_archive(&folder, &entries);
+
+    let printed = make(&folder, &[]);
+
+    let files = files(outside.path());
+    let expected = ["inner/agency-1.csv", "inner/dataset.zip"];
+    assert!(files.keys().eq(expected.iter()), "{printed}");
+    for name in left_out {
+        let told = format!("\"{}\" left out", name.escape_debug());
+        assert!(printed.contains(&told), "{told} is not in: {printed}");
+    }
+}
+
+#[test]
+fn an_archive_that_is_of_no_use_is_refused_and_the_files_stay() {
+    let folder = temporary_folder();
+    make(folder.path(), &["--bets", "50"]);
+    let before = files(folder.path());
+    let bets = "José,Núñez,30904465,1999-03-17,2201\r\n".repeat(1000);
+    let whole = fs::read(drop_archive(folder.path(), &[("agency-1.csv", "a bet\r\n"), ("agency-2.csv", &bets)]))
+        .expect("the archive");
+    let mut changed = whole.clone();
+    let within_the_bets = whole.len() / 2;
+    changed[within_the_bets] ^= 0xff;
+    let empty = fs::read(drop_archive(folder.path(), &[("notes.txt", "")])).expect("the archive");
+
+    let useless: [(&str, &[u8]); 5] = [
+        ("cut off", &whole[..whole.len() - 30]),
+        ("changed within an entry", &changed),
+        ("not an archive", b"hello"),
+        ("nothing in it", b""),
+        ("no agency's file in it", &empty),
+    ];
+    for (fault, archive) in useless {
+        fs::write(folder.path().join("dataset.zip"), archive).expect("the archive");
+        let line = refusal(folder.path(), &[]);
+        assert!(line.contains("dataset.zip: "), "{fault}: {line}");
+        let mut after = files(folder.path());
+        after.remove("dataset.zip");
+        assert_eq!(after, before, "{fault}: {line}");
+    }
+}
+
+#[test]
+fn an_interrupt_leaves_the_files_as_they_were() {
+    let folder = temporary_folder();
+    make(folder.path(), &["--bets", "50"]);
+    let before = files(folder.path());
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        let mut child = data(folder.path(), &["--bets", "1000000000"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("data starts");
+        await_incoming(folder.path());
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).expect("a process that runs");
+        let status = child.wait().expect("data ends");
+        assert_eq!(status.code(), Some(1), "{signal:?}");
+        assert_eq!(files(folder.path()), before, "{signal:?}");
+    }
+}
+
+/// Waits until a new set is being written in `folder`.
+fn await_incoming(folder: &Path) {
+    let start = Instant::now();
+    let incoming = || {
+        let mut entries = fs::read_dir(folder).expect("a folder that is there");
+        entries.any(|entry| {
+            let path = entry.expect("an entry of it").path();
+            path.is_dir() && path.join("agency-1.csv").exists()
+        })
+    };
+    while !incoming() {
+        assert!(start.elapsed() < Duration::from_secs(10), "nothing written");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_named() {
+    let outside = temporary_folder();
+    let file = outside.path().join("a-file");
+    fs::write(&file, "mine").expect("a new file");
+    assert!(refusal(&file, &[]).contains("a-file: "));
+    assert_eq!(fs::read(&file).expect("the file"), b"mine");
+}
+
+#[test]
+fn a_bad_option_is_refused_with_what_would_be_valid_and_nothing_is_written() {
+    let outside = temporary_folder();
+    let folder = outside.path().join("new");
+    let whole_number = "takes a whole number from";
+    for (options, told) in [
+        (&["--agencies", "0"][..], "--agencies takes a whole number from 1 to 10000, not \"0\""),
+        (&["--agencies", "10001"], whole_number),
+        (&["--agencies", "five"], whole_number),
+        (&["--agencies", ""], whole_number),
+        (&["--agencies"], "'--agencies'"),
+        (&["--bets", "-1"], whole_number),
+        (&["--bets", "1e6"], whole_number),
+        (&["--bets", "1000000001"], whole_number),
+        (&["--bets", "line\nbreak"], "\"line\\nbreak\""),
+        (&["--bets-per-agency", "999999999"], "more than 1000000000 bets"),
+        (&["--bets", "1", "--bets-per-agency", "1"], "cannot both be given"),
+        (&["--seed", "18446744073709551616"], whole_number),
+        (&["--agency", "5"], "'--agency'"),
+        (&["5"], "\"5\""),
+    ] {
+        let line = refusal(&folder, options);
+        assert!(line.contains(told), "{options:?}: {line}");
+    }
+    assert!(!folder.exists());
+}
+
+#[test]
+fn help_and_version_write_no_bets() {
+    let outside = temporary_folder();
+    let folder = outside.path().join("new");
+    let help = make(&folder, &["--help"]);
+    for option in ["--agencies", "--bets", "--bets-per-agency", "--seed", "--into"] {
+        assert!(help.contains(option), "{help}");
+    }
+    let version = make(&folder, &["--version"]);
+    assert_eq!(version, format!("data {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(!folder.exists());
+}

@@ -1,0 +1,4 @@
+//! `loteria` from outside.
+
+mod data;
+mod demo;
