@@ -1,18 +1,20 @@
 //! The central. Configured by the environment and `config.ini`; `--help` lists what it can be told.
 
+use std::fs::File;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use loteria::central::Central;
-use loteria::central::Limits;
+use loteria::central::{self, Central, Limits};
 use loteria::config::server::{self as config, ServerConfig};
 use loteria::config::{ConfigError, Settings};
 use loteria::grace::end_after_grace;
-use loteria::ledger::file::{self as storage, OpenError, RecoveryError, Store};
-use loteria::lottery::Lottery;
-use loteria::server::descriptors;
-use loteria::server::reactor::{self, Reactor, ReactorError};
+use loteria::ledger::Recovered;
+use loteria::ledger::file::{self, FileLedger, OpenError, RecoveryError};
+use loteria::lottery::{Contradiction, Lottery};
+use loteria::server::reactor::{self, Reactor};
+use loteria::server::turn::TurnError;
+use loteria::server::{self, descriptors};
 use loteria::{event, logging};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use thiserror::Error;
@@ -25,13 +27,13 @@ enum ServerError {
     #[error("{0}")]
     Open(#[from] OpenError),
     #[error("{0}")]
-    Recovery(#[from] RecoveryError),
+    Recovery(#[from] RecoveryError<Contradiction>),
     #[error("port {port} can't be listened on: {error}; stop what uses it, or set SERVER_PORT to another")]
     Listen { port: u16, error: std::io::Error },
     #[error("the loop can't be set up: {0}")]
     SetUp(std::io::Error),
     #[error("{0}")]
-    Reactor(#[from] ReactorError),
+    Turn(#[from] TurnError),
 }
 
 fn main() -> ExitCode {
@@ -53,15 +55,17 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<reactor::Stop, ServerError> {
-    let signals = reactor::listen_for_signals().map_err(ServerError::SetUp)?;
+    let signals = reactor::catch_signals().map_err(ServerError::SetUp)?;
     end_in_any_case().map_err(ServerError::SetUp)?;
     let config = configure()?;
     outlive_file_size_limit().map_err(ServerError::SetUp)?;
-    let (central, turn_bytes) = recover(&config)?;
+    let (central, ledger) = recover(&config)?;
     let listen_failed = |error| ServerError::Listen { port: config.port, error };
-    let listener = reactor::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
+    let listener = server::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
-    let reactor = Reactor::new(listener, signals, central, turn_bytes, read_level_again).map_err(ServerError::SetUp)?;
+    let turn_bytes = config.limits.turn_bytes;
+    let reactor = Reactor::new(listener, signals, central, ledger, turn_bytes, read_level_again);
+    let reactor = reactor.map_err(ServerError::SetUp)?;
     event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
     let stop = reactor.run()?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());
@@ -95,7 +99,7 @@ fn configure() -> Result<ServerConfig, ServerError> {
     logging::set_level(config.logging_level.clone());
     event!(Debug, "config", success, "port": config.port, "listen_backlog": config.listen_backlog,
         "logging_level": config.logging_level, "num_agencies": config.num_agencies,
-        "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
+        "storage_filepath": config.storage_filepath.display(), "storage_sync": format_args!("{:?}", config.storage_sync));
     loteria::config::warn_about_unknown(&settings, &config::KEYS);
     say_who_may_speak(&config);
     Ok(config)
@@ -129,15 +133,15 @@ fn read_level_again() {
     }
 }
 
-/// The central as the last run left it.
-fn recover(config: &ServerConfig) -> Result<(Central<std::fs::File>, usize), ServerError> {
-    let (bets, closings) = storage::open(&config.storage_filepath)?;
+/// The core and the ledger as the last run left them.
+fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<File>), ServerError> {
+    let (bets, closings) = file::open(&config.storage_filepath)?;
     let mut lottery = Lottery::new(config.num_agencies);
-    let (store, recovered) = Store::recover(bets, closings, config.storage_sync, &mut lottery)?;
-    event!(Info, "recover", success, "bets": recovered.bets, "agencies_closed": recovered.agencies_closed,
-        "truncated_bytes": recovered.truncated_bytes);
-    let turn_bytes = config.limits.turn_bytes;
+    let replay = |step: Recovered<'_>| central::restore(&mut lottery, step);
+    let (ledger, summary) = FileLedger::recover(bets, closings, config.storage_sync, replay)?;
+    event!(Info, "recover", success, "bets": summary.bets, "agencies_closed": summary.agencies_closed,
+        "truncated_bytes": summary.truncated_bytes);
     let connections = descriptors::allow_connections(config.limits.connections);
     let limits = Limits { connections, ..config.limits.clone() };
-    Ok((Central::new(limits, config.credentials.clone(), lottery, store), turn_bytes))
+    Ok((Central::new(limits, config.credentials.clone(), lottery), ledger))
 }

@@ -270,7 +270,7 @@ impl<S: BetSource> Conversation<S> {
     fn welcomed(&mut self, stored: u64, state: AgencyState) -> Result<(), Failure> {
         let agency = self.manner.agency;
         event!(Debug, "hello", success, "client_id": agency, "almacenadas": stored, "estado": format_args!("{state:?}"));
-        self.source.resume_after(stored.saturating_sub(planted(Fault::ResumeOffByOne).into()))?;
+        self.source.resume_after(stored.saturating_sub(0))?;
         self.stored = stored;
         self.stage = Stage::Sending;
         if state != AgencyState::Open && self.source.peek()?.is_some() {

@@ -9,7 +9,7 @@ use ini::Ini;
 use super::{ConfigError, Key, Settings, agencies};
 use crate::central::Limits;
 use crate::central::credentials::Credentials;
-use crate::ledger::file::Sync;
+use crate::ledger::file::SyncPolicy;
 use crate::logging::Level;
 use crate::protocol;
 
@@ -30,7 +30,7 @@ pub struct ServerConfig {
     /// Where the bets are stored.
     pub storage_filepath: PathBuf,
     /// Whether a bet is acknowledged only once it would survive a power loss.
-    pub storage_sync: Sync,
+    pub storage_sync: SyncPolicy,
     /// What a peer may cost.
     pub limits: Limits,
     /// Which agencies may speak, if that is asked.
@@ -151,7 +151,7 @@ impl ServerConfig {
             logging_level: settings.require(&LEVEL, Level::NAMES, Level::from_name)?,
             num_agencies,
             storage_filepath: settings.require(&FILEPATH, "the path of a file", path)?,
-            storage_sync: settings.require(&SYNC, "always or never", Sync::from_name)?,
+            storage_sync: settings.require(&SYNC, "always or never", sync_from_name)?,
             limits: limits(settings)?,
             credentials: credentials(settings, num_agencies)?,
         })
@@ -185,4 +185,11 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
         message: duration(&MESSAGE)?,
         unread: duration(&UNREAD)?,
     })
+}
+fn sync_from_name(name: &str) -> Option<SyncPolicy> {
+    match name {
+        "always" => Some(SyncPolicy::Always),
+        "never" => Some(SyncPolicy::Never),
+        _ => None,
+    }
 }

@@ -1,3 +1,73 @@
-//! What makes bets durable.
+//! The ledger makes bets durable: it takes one [`Commit`] at a time and says what became of it.
+//!
+//! A commit may take milliseconds, or seconds on a database that fails over. The server does not wait for it: it
+//! [begins](Ledger::begin) a commit, goes on with what needs none, and [polls](Ledger::poll) for the [`Outcome`]. At most
+//! one commit is in flight. The file ledger settles within `begin`, because it writes and syncs in the loop.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`file`] | `bets.csv` and its companion |
 
 pub mod file;
+
+use crate::bet::Bet;
+use crate::buffer::Buffer;
+
+/// Everything that one turn of the server makes durable: all of it or none.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// The bets, in order, as rows of `bets.csv`.
+    pub rows: Buffer,
+    /// The agencies that close. Every bet of theirs is stored before or in this commit.
+    pub closings: Vec<Closing>,
+}
+
+impl Commit {
+    /// True if there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.closings.is_empty()
+    }
+}
+
+/// The end of an agency's bets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The agency, from 1.
+    pub agency: u32,
+    /// The number of bets that it closes with.
+    pub bets: u64,
+    /// The number of agencies of the round. It is fixed from the first closing on: with another number the draw could
+    /// happen twice.
+    pub agencies: u32,
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it is durable.
+    Stored,
+    /// Nothing of it is stored, and the ledger takes the next commit. The text says why.
+    NotStored(String),
+    /// Nobody can tell what is stored. No reply may leave any more. The text says why.
+    Unknown(String),
+    /// Another server has taken over the round. No reply may leave any more.
+    Fenced,
+}
+
+/// A store of bets and closings.
+pub trait Ledger {
+    /// Starts to store `commit`. The caller has polled the outcome of the one before.
+    fn begin(&mut self, commit: &Commit);
+
+    /// The outcome of the commit in flight, once it is known. `None` until then, and where none is in flight.
+    fn poll(&mut self) -> Option<Outcome>;
+}
+
+/// One step of a recovered history, in the order in which it was stored.
+#[derive(Clone, Copy, Debug)]
+pub enum Recovered<'a> {
+    /// A bet.
+    Bet(&'a Bet<'a>),
+    /// A closing. It follows the bets of its agency.
+    Closing(Closing),
+}

@@ -1,35 +1,34 @@
-//! Which session is due next, found without looking at the others.
+//! The connection that is due next, found without looking at the others.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::central::SessionId;
+use slotmap::SecondaryMap;
 
-/// At most one deadline for each session.
+use crate::central::ConnectionId;
+
+/// At most one deadline for each connection.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
-    in_order: BTreeSet<(Instant, SessionId)>,
-    /// The deadline of each session, by its id.
-    of: Vec<Option<Instant>>,
+    in_order: BTreeSet<(Instant, ConnectionId)>,
+    of: SecondaryMap<ConnectionId, Instant>,
 }
 
 impl Deadlines {
     /// Sets, moves or (with `None`) removes the deadline of `id`.
-    pub fn set(&mut self, id: SessionId, deadline: Option<Instant>) {
-        if self.of.len() <= id.0 {
-            self.of.resize(id.0 + 1, None);
-        }
-        let current = &mut self.of[id.0];
-        if *current == deadline {
+    pub fn set(&mut self, id: ConnectionId, deadline: Option<Instant>) {
+        let current = self.of.get(id).copied();
+        if current == deadline {
             return;
         }
-        if let Some(at) = current.take() {
+        if let Some(at) = current {
             self.in_order.remove(&(at, id));
+            self.of.remove(id);
         }
         if let Some(at) = deadline {
             self.in_order.insert((at, id));
+            self.of.insert(id, at);
         }
-        *current = deadline;
     }
 
     /// The earliest deadline.
@@ -37,8 +36,8 @@ impl Deadlines {
         self.in_order.first().map(|&(at, _)| at)
     }
 
-    /// Removes and gives a session whose deadline is not after `now`.
-    pub fn take_due(&mut self, now: Instant) -> Option<SessionId> {
+    /// Removes and gives a connection whose deadline is not after `now`.
+    pub fn take_due(&mut self, now: Instant) -> Option<ConnectionId> {
         let &(at, id) = self.in_order.first()?;
         (at <= now).then(|| {
             self.set(id, None);
@@ -51,22 +50,26 @@ impl Deadlines {
 mod tests {
     use std::time::Duration;
 
+    use slotmap::SlotMap;
+
     use super::*;
 
     #[test]
-    fn sessions_come_due_in_the_order_of_their_last_deadlines() {
+    fn connections_come_due_in_the_order_of_their_last_deadlines() {
+        let mut ids = SlotMap::new();
+        let [a, b, c] = [(); 3].map(|()| ids.insert(()));
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut deadlines = Deadlines::default();
-        deadlines.set(SessionId(7), Some(at(3)));
-        deadlines.set(SessionId(1), Some(at(2)));
-        deadlines.set(SessionId(4), Some(at(1)));
-        deadlines.set(SessionId(4), Some(at(5)));
-        deadlines.set(SessionId(1), None);
+        deadlines.set(a, Some(at(3)));
+        deadlines.set(b, Some(at(2)));
+        deadlines.set(c, Some(at(1)));
+        deadlines.set(c, Some(at(5)));
+        deadlines.set(b, None);
         assert_eq!(deadlines.next(), Some(at(3)));
         assert_eq!(deadlines.take_due(at(2)), None);
-        assert_eq!(deadlines.take_due(at(5)), Some(SessionId(7)));
-        assert_eq!(deadlines.take_due(at(5)), Some(SessionId(4)));
+        assert_eq!(deadlines.take_due(at(5)), Some(a));
+        assert_eq!(deadlines.take_due(at(5)), Some(c));
         assert_eq!(deadlines.take_due(at(5)), None);
         assert_eq!(deadlines.next(), None);
     }

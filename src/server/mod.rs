@@ -1,7 +1,29 @@
-//! The server: carries bytes between its sockets and the [`central`](crate::central).
+//! The server's shell: it carries bytes between sockets and the [core](crate::central), and commits to the
+//! [ledger](crate::ledger).
+//!
+//! One thread runs all of it, so nothing is shared and nothing is locked.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`reactor`] | the loop: `Poll`, tokens, signals |
+//! | [`turn`] | one turn: read, expire, commit, write. The simulator runs it, too |
+//! | [`schedule`] | whose input is read next, how much, for how long |
+//! | `connection` | a socket, its readiness, its end |
+//! | `listener` | accepting, also without room |
+//! | `deadlines` | the connection that is due next |
+//! | `commit_times` | durations of commits |
+//! | `report` | the status line |
+//! | [`descriptors`] | the number of connections that the system allows |
 
-mod commits;
+mod commit_times;
+mod connection;
 mod deadlines;
 pub mod descriptors;
-mod pace;
+mod listener;
 pub mod reactor;
+mod report;
+pub mod schedule;
+pub mod turn;
+
+pub use connection::Socket;
+pub use listener::listen;

@@ -1,22 +1,22 @@
-//! What the files say after a crash.
+//! The history that the files hold after a crash.
 //!
-//! A file is rows up to its last line break. What stands behind that is what a crash left of a write that was never
-//! acknowledged, and is cut off. Everything before it must be whole: a row that is not was damaged by something else, and
-//! the program refuses to start rather than guess. Nothing is changed until both files have been read.
+//! A file is rows up to its last line break. The bytes behind it are what a crash left of a write that was never
+//! acknowledged; they are cut off. Everything before it must be whole: a row that is not was damaged by something else,
+//! and the program refuses to start rather than guess. Nothing is changed until both files have been read.
 
+use std::error::Error;
 use std::io::{self, Read, SeekFrom};
 
 use csv::ByteRecord;
 use thiserror::Error;
 
-use super::journal::{Journal, Medium, Sync};
+use super::journal::{Journal, Medium, SyncPolicy};
 use super::rows::{self, MAX_ROW_BYTES, RowError, RowFault};
-use crate::lottery::Lottery;
-use crate::planted::{Fault, planted};
+use crate::ledger::{Closing, Recovered};
 
-/// What recovery found.
+/// The extent of a recovered history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
+pub struct Summary {
     /// Bets of all agencies.
     pub bets: u64,
     /// Agencies that had closed.
@@ -25,139 +25,109 @@ pub struct Recovered {
     pub truncated_bytes: u64,
 }
 
-/// Why the files can't be used. They are as they were.
+/// Why the files can't be used. They are as they were. `R` is the refusal of whoever replays them.
 #[derive(Debug, Error)]
-pub enum RecoveryError {
+pub enum RecoveryError<R: Error + 'static> {
     /// They could not be read or cut.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The bets are damaged.
-    #[error("the file of bets is damaged, {0}; restore it from a copy, or move both files away to begin a new contest")]
-    Bets(Damage),
+    #[error("the file of bets is damaged, {0}; restore it from a copy, or move both files away to begin a new round")]
+    Bets(Damage<R>),
     /// The closings are damaged.
     #[error(
-        "the file of closed agencies is damaged, {0}; restore it from a copy, or move both files away to begin a new contest"
+        "the file of closed agencies is damaged, {0}; restore it from a copy, or move both files away to begin a new round"
     )]
-    Closings(Damage),
+    Closings(Damage<R>),
 }
 
-/// What is wrong with a file.
+/// Why a file can't be what the program wrote.
 #[derive(Debug, Error)]
-pub enum Damage {
-    /// A row can't be what the program wrote.
+pub enum Damage<R: Error + 'static> {
+    /// A row is no row of it.
     #[error("{0}")]
     Row(#[from] RowError),
-    /// What follows the last line break can't be the beginning of a row.
+    /// The bytes behind the last line break can't be the beginning of a row.
     #[error("its last {bytes} bytes are no beginning of a row")]
     Tail {
-        /// How many bytes follow.
+        /// The number of bytes.
         bytes: u64,
     },
-    /// A row names an agency that does not take part.
-    #[error("line {line}: agency {agency} is not one of the {agencies} of NUM_AGENCIES")]
-    NoSuchAgency {
-        /// The line of the row.
+    /// A row contradicts the rows before it or the configuration.
+    #[error("line {line}: {refusal}")]
+    Refused {
+        /// The line of the row, from 1.
         line: u64,
-        /// What it names.
-        agency: u32,
-        /// How many take part.
-        agencies: u32,
-    },
-    /// An agency closed when another number of agencies took part.
-    #[error("line {line}: it is of a contest of {agencies} agencies, and NUM_AGENCIES is {now}")]
-    OtherAgencies {
-        /// The line of the closing.
-        line: u64,
-        /// How many took part.
-        agencies: u64,
-        /// How many do now.
-        now: u32,
-    },
-    /// An agency closed with another number of bets than there are.
-    #[error("line {line}: agency {agency} closed with {closed_with} bets, and {stored} are stored")]
-    BetsMissing {
-        /// The line of the closing.
-        line: u64,
-        /// Who closed.
-        agency: u32,
-        /// What the closing says.
-        closed_with: u64,
-        /// What the file of bets says.
-        stored: u64,
+        /// The reason.
+        refusal: R,
     },
 }
 
-pub(super) fn recover<M: Medium>(
+type Recovery<M> = (Journal<M>, Journal<M>, Summary);
+
+pub(super) fn recover<M: Medium, R: Error + 'static>(
     mut bets: M,
     mut closings: M,
-    sync: Sync,
-    lottery: &mut Lottery,
-) -> Result<(Journal<M>, Journal<M>, Recovered), RecoveryError> {
+    sync: SyncPolicy,
+    mut replay: impl FnMut(Recovered<'_>) -> Result<(), R>,
+) -> Result<Recovery<M>, RecoveryError<R>> {
     let bets_end = find_end(&mut bets)?.map_err(RecoveryError::Bets)?;
-    recover_bets((&mut bets).take(bets_end.rows), lottery).map_err(RecoveryError::Bets)?;
+    let bets_read = replay_bets((&mut bets).take(bets_end.rows), &mut replay).map_err(RecoveryError::Bets)?;
 
     let closings_end = find_end(&mut closings)?.map_err(RecoveryError::Closings)?;
-    recover_closings((&mut closings).take(closings_end.rows), lottery).map_err(RecoveryError::Closings)?;
+    let closings_read =
+        replay_closings((&mut closings).take(closings_end.rows), &mut replay).map_err(RecoveryError::Closings)?;
 
     cut_off(&mut bets, bets_end, sync)?;
     cut_off(&mut closings, closings_end, sync)?;
-    let recovered = Recovered {
-        bets: lottery.total_stored(),
-        agencies_closed: lottery.closed() as u64,
-        truncated_bytes: bets_end.tail + closings_end.tail,
-    };
-    Ok((Journal::new(bets, sync, bets_end.rows), Journal::new(closings, sync, closings_end.rows), recovered))
+    let summary =
+        Summary { bets: bets_read, agencies_closed: closings_read, truncated_bytes: bets_end.tail + closings_end.tail };
+    Ok((Journal::new(bets, sync, bets_end.rows), Journal::new(closings, sync, closings_end.rows), summary))
 }
 
-fn recover_bets(bets: impl Read, lottery: &mut Lottery) -> Result<(), Damage> {
+fn replay_bets<R: Error>(
+    bets: impl Read,
+    replay: &mut impl FnMut(Recovered<'_>) -> Result<(), R>,
+) -> Result<u64, Damage<R>> {
     let mut rows = rows::load_bets(bets);
+    let mut read = 0;
     while let Some(bet) = rows.next_bet()? {
-        if lottery.find(bet.agency).is_err() {
-            let (agency, agencies) = (bet.agency, lottery.agencies());
-            return Err(Damage::NoSuchAgency { line: rows.line(), agency, agencies });
+        if let Err(refusal) = replay(Recovered::Bet(&bet)) {
+            return Err(Damage::Refused { line: rows.line(), refusal });
         }
-        lottery.stage_bet(&bet);
+        read += 1;
     }
-    lottery.commit_bets();
-    Ok(())
+    Ok(read)
 }
 
-fn recover_closings(closings: impl Read, lottery: &mut Lottery) -> Result<(), Damage> {
+fn replay_closings<R: Error>(
+    closings: impl Read,
+    replay: &mut impl FnMut(Recovered<'_>) -> Result<(), R>,
+) -> Result<u64, Damage<R>> {
     let mut rows = rows::reader(closings);
     let mut row = ByteRecord::new();
+    let mut read = 0;
     while rows::next_row(&mut rows, &mut row)? {
-        let line = rows::line_of(&row);
-        let [agency, closed_with, agencies] = parse_closing(&row).map_err(|fault| rows::at_row(&row, fault))?;
-        if agencies != u64::from(lottery.agencies()) {
-            return Err(Damage::OtherAgencies { line, agencies, now: lottery.agencies() });
-        }
-        // An agency beyond the last is refused below, whatever is left of a number that is too large.
-        let agency = u32::try_from(agency).unwrap_or(u32::MAX);
-        if lottery.find(agency).is_err() {
-            return Err(Damage::NoSuchAgency { line, agency, agencies: lottery.agencies() });
-        }
-        let stored = lottery.stored(agency);
-        if stored != closed_with {
-            return Err(Damage::BetsMissing { line, agency, closed_with, stored });
-        }
-        if !planted(Fault::ClosedForgotten) {
-            lottery.stage_closing(agency);
-        }
+        let closing = parse_closing(&row).map_err(|fault| rows::at_row(&row, fault))?;
+        replay(Recovered::Closing(closing))
+            .map_err(|refusal| Damage::Refused { line: rows::line_of(&row), refusal })?;
+        read += 1;
     }
-    lottery.commit_closings();
-    Ok(())
+    Ok(read)
 }
 
-/// Agency, its bets, how many agencies take part.
-fn parse_closing(row: &ByteRecord) -> Result<[u64; 3], RowFault> {
+fn parse_closing(row: &ByteRecord) -> Result<Closing, RowFault> {
     if row.len() != 3 {
         return Err(RowFault::Fields { found: row.len(), expected: 3 });
     }
-    let number = |field: usize, name| rows::parse_number(&row[field], name);
-    Ok([number(0, "agency")?, number(1, "bets")?, number(2, "agencies")?])
+    Ok(Closing {
+        agency: rows::parse_number(&row[0], "agency")?,
+        bets: rows::parse_number(&row[1], "bets")?,
+        agencies: rows::parse_number(&row[2], "agencies")?,
+    })
 }
 
-/// Where the rows of a file end, in bytes from its start, and how many bytes follow.
+/// The extent of a file: bytes of whole rows, and bytes behind them.
 #[derive(Clone, Copy, Debug)]
 struct End {
     rows: u64,
@@ -165,7 +135,7 @@ struct End {
 }
 
 /// Finds the last line break, and leaves the file at its start.
-fn find_end(medium: &mut impl Medium) -> io::Result<Result<End, Damage>> {
+fn find_end<R: Error>(medium: &mut impl Medium) -> io::Result<Result<End, Damage<R>>> {
     let length = medium.seek(SeekFrom::End(0))?;
     let written = skip_zeros_back(medium, length)?;
     // A tail is shorter than a row: more than that never needs to be read.
@@ -181,8 +151,8 @@ fn find_end(medium: &mut impl Medium) -> io::Result<Result<End, Damage>> {
     Ok(Ok(End { rows: length - tail_bytes, tail: tail_bytes }))
 }
 
-/// Where the zeros at the end of a file of `length` bytes begin. A disk that lost its power may have kept the length of a
-/// write, however long it was, and not its bytes, which then read as zeros.
+/// The start of the zeros at the end of a file of `length` bytes. A disk that lost its power may have kept the length of
+/// a write and not its bytes, which then read as zeros.
 fn skip_zeros_back(medium: &mut impl Medium, length: u64) -> io::Result<u64> {
     let mut end = length;
     let earliest = length.saturating_sub(MAX_LOST_BYTES);
@@ -197,8 +167,7 @@ fn skip_zeros_back(medium: &mut impl Medium, length: u64) -> io::Result<u64> {
     Ok(end)
 }
 
-/// More than one commit writes, which is what connections send while a turn reads, for milliseconds. A longer run of zeros
-/// is not a crash's doing.
+/// More than one commit writes: a turn reads for milliseconds. No crash leaves a longer run of zeros.
 const MAX_LOST_BYTES: u64 = 1 << 26;
 
 const ZEROS_CHUNK_BYTES: usize = 1 << 16;
@@ -212,18 +181,18 @@ fn read_before(medium: &mut impl Medium, end: u64, limit: usize) -> io::Result<V
     Ok(chunk)
 }
 
-/// Whether `tail` may be what is left of a row: its first field is a number.
+/// True if `tail` may be the beginning of a row: its first field is a number.
 fn begins_a_row(tail: &[u8]) -> bool {
     tail.iter().take_while(|&&byte| byte != b',').all(u8::is_ascii_digit)
 }
 
-/// Leaves the rows, and makes them durable: a process that died between a write and its sync leaves rows that this one
-/// reads and counts as stored, and a power loss would still take them.
-fn cut_off(medium: &mut impl Medium, end: End, sync: Sync) -> io::Result<()> {
-    if end.tail > 0 && !planted(Fault::TornRowLeft) {
+/// Cuts the file to its whole rows and makes them durable: a process that died between a write and its sync leaves rows
+/// that this one counts as stored and that a power loss would still take.
+fn cut_off(medium: &mut impl Medium, end: End, sync: SyncPolicy) -> io::Result<()> {
+    if end.tail > 0 {
         medium.set_len(end.rows)?;
     }
-    if sync == Sync::Always && !planted(Fault::RecoveredUnsynced) {
+    if sync == SyncPolicy::Always {
         medium.sync()?;
     }
     medium.seek(SeekFrom::End(0))?;

@@ -53,20 +53,20 @@ pub fn store_bets<'a>(storage: &mut impl Write, bets: impl IntoIterator<Item = B
 /// Numbers and dates have nothing in them that CSV could mistake, nor have plain names: they are written as they are. Whether
 /// any other name has, and how it is written then, is for `csv_core` to say.
 #[derive(Debug)]
-pub(super) struct RowWriter {
+pub(crate) struct RowWriter {
     csv: csv_core::Writer,
     /// A name as `csv_core` writes it.
     written: Vec<u8>,
 }
 
 impl RowWriter {
-    pub(super) fn new() -> RowWriter {
+    pub(crate) fn new() -> RowWriter {
         let csv = WriterBuilder::new().terminator(csv_core::Terminator::CRLF).build();
         RowWriter { csv, written: Vec::new() }
     }
 
     #[inline(always)]
-    pub(super) fn write_bet(&mut self, bet: &Bet<'_>, output: &mut Buffer) {
+    pub(crate) fn write_bet(&mut self, bet: &Bet<'_>, output: &mut Buffer) {
         if PlainRow::suits(bet) {
             PlainRow::write(bet, output);
         } else {
@@ -164,11 +164,6 @@ impl PlainRow<'_> {
         date[9..11].copy_from_slice(&digits[6..]);
         self.put(&date);
     }
-}
-
-/// Appends the closing of `agency`, with as many `bets`, of a contest of so many `agencies`.
-pub(super) fn write_closing(agency: u32, bets: u64, agencies: u32, output: &mut Buffer) {
-    write!(output, "{agency},{bets},{agencies}\r\n").expect("a Buffer takes it");
 }
 
 /// Reads the bets of `storage` one at a time, in order: the course's `load_bets`.

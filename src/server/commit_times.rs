@@ -1,4 +1,4 @@
-//! How long commits take: enough to say a percentile, in a few hundred bytes.
+//! Durations of commits: a histogram that gives percentiles, in two kilobytes.
 
 use std::time::Duration;
 
@@ -7,32 +7,32 @@ const BUCKETS_A_DOUBLING: usize = 8;
 /// Doublings of a microsecond: up to an hour.
 const DOUBLINGS: usize = 32;
 
-/// The commits since the last [`Commits::take`].
+/// A histogram of durations.
 #[derive(Clone, Debug)]
-pub(super) struct Commits {
+pub(super) struct CommitTimes {
     count: u64,
     buckets: [u64; BUCKETS_A_DOUBLING * DOUBLINGS],
 }
 
-impl Default for Commits {
-    fn default() -> Commits {
-        Commits { count: 0, buckets: [0; BUCKETS_A_DOUBLING * DOUBLINGS] }
+impl Default for CommitTimes {
+    fn default() -> CommitTimes {
+        CommitTimes { count: 0, buckets: [0; BUCKETS_A_DOUBLING * DOUBLINGS] }
     }
 }
 
-impl Commits {
-    /// One more commit, that took `duration`.
+impl CommitTimes {
+    /// Counts a commit that took `duration`.
     pub fn record(&mut self, duration: Duration) {
         self.count += 1;
         self.buckets[bucket_of(duration.as_micros() as u64)] += 1;
     }
 
-    /// How many there were.
+    /// The number of commits.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The time within which this share of them, from 0 to 1, was done. Zero without commits.
+    /// The duration that a `share` of the commits, from 0 to 1, did not exceed. Zero without commits.
     pub fn percentile(&self, share: f64) -> Duration {
         let needed = (self.count as f64 * share).ceil() as u64;
         let mut seen = 0;
@@ -44,14 +44,9 @@ impl Commits {
         }
         Duration::ZERO
     }
-
-    /// These commits; counting starts over.
-    pub fn take(&mut self) -> Commits {
-        std::mem::take(self)
-    }
 }
 
-/// The first microseconds have a bucket each; from there on, each doubling has the same number of them.
+/// The first microseconds have a bucket each. From there on, each doubling has the same number of buckets.
 fn bucket_of(micros: u64) -> usize {
     let steps = BUCKETS_A_DOUBLING as u64;
     if micros < steps {
@@ -62,7 +57,7 @@ fn bucket_of(micros: u64) -> usize {
     (bucket as usize).min(BUCKETS_A_DOUBLING * DOUBLINGS - 1)
 }
 
-/// The most microseconds that fall into `bucket`.
+/// The largest number of microseconds in `bucket`.
 fn end_of(bucket: usize) -> u64 {
     let (doubling, step) = (bucket / BUCKETS_A_DOUBLING, (bucket % BUCKETS_A_DOUBLING) as u64);
     match doubling.checked_sub(1) {
@@ -78,15 +73,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentile_is_the_time_within_which_that_share_was_done() {
-        let mut commits = Commits::default();
+    fn a_percentile_is_the_duration_that_a_share_did_not_exceed() {
+        let mut commits = CommitTimes::default();
         assert_eq!(commits.percentile(0.99), Duration::ZERO);
         (1..=99).for_each(|_| commits.record(Duration::from_micros(5)));
         commits.record(Duration::from_micros(1000));
         assert_eq!(commits.percentile(0.99), Duration::from_micros(5));
         assert!((1000..=1125).contains(&commits.percentile(1.0).as_micros()));
-        assert_eq!(commits.take().count(), 100);
-        assert_eq!(commits.count(), 0);
+        assert_eq!(commits.count(), 100);
     }
 
     proptest! {

@@ -1,0 +1,34 @@
+//! The memory that connections without an agency share.
+//!
+//! An agency needs no such budget: it has one connection, with one unfinished message. Anybody can open thousands of
+//! connections without one, so their unfinished messages are bounded together. If the budget is exceeded, the connection
+//! that asked for more is refused; no other is evicted.
+
+/// The bytes allocated for unfinished messages of connections without an agency, and their bound.
+#[derive(Debug)]
+pub(super) struct Budget {
+    limit: usize,
+    used: usize,
+}
+
+/// One connection's part of the budget.
+#[derive(Debug, Default)]
+pub(super) struct Charge(usize);
+
+impl Budget {
+    pub fn new(limit: usize) -> Budget {
+        Budget { limit, used: 0 }
+    }
+
+    /// Charges a connection with `bytes` in place of what it was charged with before. False if that is too much.
+    pub fn charge(&mut self, charge: &mut Charge, bytes: usize) -> bool {
+        self.used = self.used - charge.0 + bytes;
+        charge.0 = bytes;
+        self.used <= self.limit
+    }
+
+    /// Bytes charged to all connections.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+}

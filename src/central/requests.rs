@@ -1,0 +1,236 @@
+//! Requests: input to messages, and the effect of each.
+
+use super::session::{Order, Speaking, State, Winners};
+use super::{Answer, Central, ConnectionId, Now};
+use crate::event;
+use crate::ledger::Closing;
+use crate::lottery::{Refusal, Standing};
+use crate::planted::{Fault, planted};
+use crate::protocol::{self, AgencyState, ErrorCode, Malformed, Message, MessageType};
+
+/// The bytes at the front of an input that were applied, and the state of the rest.
+struct Applied {
+    bytes: usize,
+    rest: Rest,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// A part of a message, or nothing.
+    Partial,
+    /// Input that can be applied in a later turn.
+    Blocked,
+}
+
+impl Central {
+    /// Applies every message that `bytes` complete and keeps the rest.
+    pub(super) fn receive(&mut self, id: ConnectionId, bytes: &[u8], now: Now) {
+        let session = &mut self.sessions[id];
+        let Some(&first_byte) = bytes.first() else { return };
+        session.recognise(first_byte);
+        if session.input.is_empty() {
+            self.apply_and_keep(id, bytes, now);
+        } else {
+            let mut input = session.input.take();
+            input.extend_from_slice(bytes);
+            self.apply_and_keep(id, &input, now);
+        }
+    }
+
+    /// Goes on with the input that was kept for a turn.
+    pub(super) fn go_on(&mut self, id: ConnectionId, now: Now) {
+        if self.sessions[id].input.waits_for_turn() {
+            let input = self.sessions[id].input.take();
+            self.apply_and_keep(id, &input, now);
+            self.close_ended(id);
+        }
+    }
+
+    fn apply_and_keep(&mut self, id: ConnectionId, input: &[u8], now: Now) {
+        let applied = match self.sessions[id].state {
+            State::Echo => Applied { bytes: self.apply_echo(id, input), rest: Rest::Partial },
+            State::Anonymous | State::Agency(_) => self.apply_messages(id, input, now),
+            State::Silent | State::Closing => Applied { bytes: input.len(), rest: Rest::Partial },
+        };
+        let kept = &mut self.sessions[id].input;
+        match applied.rest {
+            Rest::Partial => kept.keep_partial(&input[applied.bytes..], applied.bytes > 0, now.instant),
+            Rest::Blocked => kept.keep_for_turn(&input[applied.bytes..]),
+        }
+        if !self.charge(id) {
+            self.refuse_unfinished(id);
+        }
+    }
+
+    fn apply_messages(&mut self, id: ConnectionId, input: &[u8], now: Now) -> Applied {
+        let mut bytes = 0;
+        while bytes < input.len() {
+            let session = &mut self.sessions[id];
+            if session.state == State::Closing {
+                bytes = input.len();
+                break;
+            }
+            let is_in_flight = self.in_flight_since.is_some() && !planted(Fault::AppliedInFlight);
+            if is_in_flight || session.output.is_full(&self.limits) {
+                return Applied { bytes, rest: Rest::Blocked };
+            }
+            let rest = &input[bytes..];
+            if self.credentials.is_some() && session.state == State::Anonymous && is_for_agencies_only(rest) {
+                event!(Warn, "hello", fail, "ip": session.peer, "error": "a message before Hello, where credentials are asked for");
+                self.refuse(id, ErrorCode::Credential);
+                continue;
+            }
+            match session.input.scanner.scan(rest) {
+                Ok(None) => break,
+                Ok(Some(length)) => {
+                    self.apply_message(id, &rest[..length], now);
+                    bytes += length;
+                }
+                Err(malformed) => self.refuse_malformed(id, malformed),
+            }
+        }
+        Applied { bytes, rest: Rest::Partial }
+    }
+
+    fn apply_message(&mut self, id: ConnectionId, frame: &[u8], now: Now) {
+        match Message::decode(frame) {
+            Ok(Message::RegisterBets(bets)) => self.register(id, bets, now.today),
+            Ok(Message::Ack) => {}
+            Ok(Message::AllBetsSent) => self.all_bets_sent(id),
+            Ok(Message::RequestWinners) => self.request_winners(id),
+            Ok(Message::Hello { version, agency, credential }) => {
+                if let Err(code) = self.hello(id, version, agency, credential) {
+                    event!(Warn, "hello", fail, "ip": self.sessions[id].peer, "agencia": agency, "error": code);
+                    self.refuse(id, code);
+                }
+            }
+            Ok(
+                Message::RegisterBetOk
+                | Message::RegisterBetFailed(_)
+                | Message::InformWinners(_)
+                | Message::Welcome { .. },
+            ) => self.refuse_malformed(id, Malformed::UnknownType(u16::from_be_bytes([frame[0], frame[1]]))),
+            Err(malformed) => self.refuse_malformed(id, malformed),
+        }
+    }
+
+    fn hello(&mut self, id: ConnectionId, version: u16, agency: u32, credential: &[u8]) -> Result<(), ErrorCode> {
+        let session = &self.sessions[id];
+        if version != protocol::VERSION {
+            return Err(ErrorCode::Version);
+        }
+        self.lottery.find(agency).map_err(code_of)?;
+        if self.credentials.as_ref().is_some_and(|credentials| !credentials.admit(agency, credential)) {
+            return Err(ErrorCode::Credential);
+        }
+        if session.agency().is_some_and(|own| own != agency) {
+            return Err(ErrorCode::OtherAgency);
+        }
+        if self.speakers.is_superseded(agency, session.serial) {
+            return Err(ErrorCode::TakenOver);
+        }
+        self.claim(id, agency).order = Order::Exact;
+        let stored_at_most = if planted(Fault::WelcomeBeforeCommit) {
+            self.lottery.stored(agency)
+        } else {
+            self.lottery.stored_once_committed(agency)
+        };
+        let is_open = self.lottery.may_register(agency).is_ok();
+        self.answer(id, Answer::Welcome { agency, stored_at_most, is_open });
+        Ok(())
+    }
+
+    fn all_bets_sent(&mut self, id: ConnectionId) {
+        let Some(&Speaking { agency, order, .. }) = self.sessions[id].speaking() else {
+            return self.refuse(id, ErrorCode::NoAgency);
+        };
+        if let Order::Broken(code) = order {
+            return self.refuse(id, code);
+        }
+        let is_first = self.lottery.stage_closing(agency);
+        if self.lottery.standing(agency) == Standing::Open {
+            self.answer(id, Answer::Closing { agency, is_first });
+        }
+    }
+
+    fn request_winners(&mut self, id: ConnectionId) {
+        let is_drawn = self.lottery.is_drawn();
+        let Some(speaking) = self.sessions[id].speaking_mut() else { return self.refuse(id, ErrorCode::NoAgency) };
+        if is_drawn {
+            let agency = speaking.agency;
+            self.answer(id, Answer::Winners { agency });
+        } else {
+            speaking.winners = Winners::Parked;
+        }
+    }
+
+    /// Lets `id` speak for `agency`. An older connection that did is told, and nothing that it says later counts.
+    pub(super) fn claim(&mut self, id: ConnectionId, agency: u32) -> &mut Speaking {
+        if let Some(older) = self.speakers.claim(agency, id, self.sessions[id].serial) {
+            event!(Warn, "take_over", success, "agencia": agency, "ip": self.sessions[older].peer);
+            self.refuse(older, ErrorCode::TakenOver);
+        }
+        let session = &mut self.sessions[id];
+        if session.agency().is_none() {
+            session.state = State::Agency(Speaking { agency, order: Order::Loose, winners: Winners::NotAsked });
+        }
+        session.speaking_mut().expect("it was given an agency above")
+    }
+
+    fn refuse_malformed(&mut self, id: ConnectionId, malformed: Malformed) {
+        event!(Warn, "receive_message", fail, "ip": self.sessions[id].peer, "error": malformed);
+        self.refuse(id, malformed.into());
+    }
+
+    pub(super) fn refuse(&mut self, id: ConnectionId, code: ErrorCode) {
+        self.answer(id, Answer::Refusal(code));
+        if code.closes() {
+            self.close(id);
+        }
+    }
+
+    /// Refuses input of `id` that there is no room for. It has no agency, so nothing of it is stored.
+    fn refuse_unfinished(&mut self, id: ConnectionId) {
+        let session = &self.sessions[id];
+        event!(Warn, "receive_message", fail, "ip": session.peer,
+            "error": "unfinished messages of connections without an agency are over MAX_ANONYMOUS_BYTES");
+        if session.is_lottery() {
+            self.refuse(id, ErrorCode::Unavailable);
+        } else {
+            self.close(id);
+            self.dirty.push(id);
+        }
+    }
+
+    /// Moves the closings that the lottery has staged into the commit.
+    pub(super) fn stage_closings(&mut self) {
+        let agencies = self.lottery.agencies();
+        let closings = self.lottery.staged_closings().map(|(agency, bets)| Closing { agency, bets, agencies });
+        self.commit.closings.extend(closings);
+    }
+}
+
+/// True if `input` begins with a message that needs an agency. Known from its type alone, so that nothing longer than a
+/// Hello is ever kept of a peer that has not proved who it is.
+fn is_for_agencies_only(input: &[u8]) -> bool {
+    let Some(&[high, low]) = input.first_chunk() else { return false };
+    let message_type = MessageType::from_code(u16::from_be_bytes([high, low]));
+    !matches!(message_type, Ok(MessageType::Hello | MessageType::Ack))
+}
+
+/// The wire's code for a refusal of the lottery.
+pub(super) fn code_of(refusal: Refusal) -> ErrorCode {
+    match refusal {
+        Refusal::NoSuchAgency => ErrorCode::NoSuchAgency,
+        Refusal::Closed => ErrorCode::Closed,
+    }
+}
+
+/// The wire's word for an agency's standing.
+pub(super) fn state_of(standing: Standing) -> AgencyState {
+    match standing {
+        Standing::Open => AgencyState::Open,
+        Standing::Closed => AgencyState::Closed,
+        Standing::Drawn => AgencyState::Drawn,
+    }
+}

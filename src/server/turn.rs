@@ -1,0 +1,322 @@
+//! One turn of the server: read, expire, commit, write.
+//!
+//! The server never acts in the middle of an event. A turn reads a bounded amount from each ready connection, in the
+//! order of the [`Schedule`], and applies every whole message; then it commits once; then it writes the replies that the
+//! commit released. One commit serves every batch of a turn.
+//!
+//! This is the code that runs in production and in the simulator: it knows sockets only as [`Socket`], the rest of the
+//! world as [`World`], and the disk as a [`Ledger`].
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use slotmap::SlotMap;
+
+use super::commit_times::CommitTimes;
+use super::connection::{Connection, Input, LINGER, Socket, Written};
+use super::deadlines::Deadlines;
+use super::schedule::{Grant, SLICE_BYTES, Schedule};
+use crate::central::{Central, ConnectionId, Event, Halt, Now, Wants};
+use crate::event;
+use crate::ledger::Ledger;
+
+/// Readiness of a connection, as an edge-triggered poll reports it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// The connection.
+    pub id: ConnectionId,
+    /// It has input, or an end of input, or an error.
+    pub is_readable: bool,
+    /// It takes output.
+    pub is_writable: bool,
+}
+
+/// What a turn needs of the world beside sockets.
+pub trait World {
+    /// The time.
+    fn now(&mut self) -> Now;
+
+    /// Appends the connections that have become ready since the last call to `ready`, without waiting.
+    ///
+    /// # Errors
+    /// The system's.
+    fn poll(&mut self, ready: &mut Vec<Ready>) -> io::Result<()>;
+}
+
+/// Why a turn could not be completed. No reply leaves after it.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnError {
+    /// The system refuses to poll.
+    #[error("poll: {0}")]
+    Poll(#[from] io::Error),
+    /// The ledger ended the server.
+    #[error("storage: {0}")]
+    Halt(#[from] Halt),
+}
+
+/// Connections over sockets `S`, the core, and the ledger `L`.
+#[derive(Debug)]
+pub struct Server<S, L> {
+    central: Central,
+    ledger: L,
+    connections: SlotMap<ConnectionId, Connection<S>>,
+    schedule: Schedule,
+    deadlines: Deadlines,
+    /// Connections that a poll has reported and nobody has looked at.
+    ready: Vec<Ready>,
+    /// Connections that take output again.
+    writable: Vec<ConnectionId>,
+    /// The buffer that input is read to.
+    slice: Vec<u8>,
+    /// The moment at which the commit in flight began.
+    commit_began: Option<Instant>,
+    /// Durations of commits since they were last taken.
+    commit_times: CommitTimes,
+}
+
+impl<S: Socket, L: Ledger> Server<S, L> {
+    /// A server without connections. A connection's share of a turn is `turn_bytes`.
+    pub fn new(central: Central, ledger: L, turn_bytes: usize) -> Server<S, L> {
+        Server {
+            central,
+            ledger,
+            connections: SlotMap::new(),
+            schedule: Schedule::new(turn_bytes),
+            deadlines: Deadlines::default(),
+            ready: Vec::new(),
+            writable: Vec::new(),
+            slice: vec![0; SLICE_BYTES],
+            commit_began: None,
+            commit_times: CommitTimes::default(),
+        }
+    }
+
+    /// The core, to look at.
+    pub fn central(&self) -> &Central {
+        &self.central
+    }
+
+    /// True if there is no room for another connection.
+    pub fn is_full(&self) -> bool {
+        self.central.is_full()
+    }
+
+    /// Takes an accepted connection. `register` has its socket polled under the id that it gets.
+    ///
+    /// # Errors
+    /// Those of `register`. The connection is dropped.
+    pub fn add(
+        &mut self,
+        socket: S,
+        peer: SocketAddr,
+        now: Now,
+        register: impl FnOnce(&mut S, ConnectionId) -> io::Result<()>,
+    ) -> io::Result<ConnectionId> {
+        let id = self.connections.insert(Connection::new(socket, peer));
+        if let Err(error) = register(&mut self.connections[id].socket, id) {
+            self.connections.remove(id);
+            return Err(error);
+        }
+        self.central.connect(id, peer.ip(), now);
+        self.schedule.add(id);
+        self.deadlines.set(id, self.central.deadline(id));
+        Ok(id)
+    }
+
+    /// Takes the durations of the commits since the last call.
+    pub(super) fn take_commit_times(&mut self) -> CommitTimes {
+        std::mem::take(&mut self.commit_times)
+    }
+
+    /// The time to sleep before the next turn, if nothing is reported before. `None` is for ever.
+    pub fn time_to_sleep(&self, now: Instant) -> Option<Duration> {
+        if self.schedule.has_work() {
+            return Some(Duration::ZERO);
+        }
+        self.deadlines.next().map(|deadline| deadline.saturating_duration_since(now))
+    }
+
+    /// One turn, after a poll that has reported `ready`.
+    ///
+    /// # Errors
+    /// [`TurnError`].
+    pub fn turn(&mut self, ready: &mut Vec<Ready>, world: &mut impl World) -> Result<(), TurnError> {
+        self.ready.append(ready);
+        let now = world.now();
+        self.settle(world, now)?;
+        self.read(world, now)?;
+        self.expire(now);
+        self.commit(world)?;
+        self.write(now);
+        Ok(())
+    }
+
+    /// Tells every agency that the server goes, and closes every connection.
+    pub fn shut_down(&mut self, now: Now) {
+        self.central.shut_down();
+        self.write(now);
+        for id in self.connections.keys().collect::<Vec<_>>() {
+            self.close(id, now);
+        }
+    }
+
+    /// Reads a slice from one connection after the other, as the schedule grants them. Looks for interactive clients that
+    /// came meanwhile before each slice of a bulk sender.
+    fn read(&mut self, world: &mut impl World, now: Now) -> io::Result<()> {
+        self.schedule.begin_turn();
+        self.take_ready();
+        while let Some(grant) = self.schedule.next() {
+            if grant.is_bulk {
+                world.poll(&mut self.ready)?;
+                self.take_ready();
+            }
+            self.read_slice(grant, now);
+        }
+        Ok(())
+    }
+
+    fn take_ready(&mut self) {
+        for Ready { id, is_readable, is_writable } in self.ready.drain(..) {
+            // It may have been closed since.
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            if is_readable {
+                connection.is_readable = true;
+                self.schedule.list(id);
+            }
+            if is_writable {
+                self.writable.push(id);
+            }
+        }
+    }
+
+    fn read_slice(&mut self, Grant { id, bytes, .. }: Grant, now: Now) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.is_lingering() {
+            return self.drop_slice(id, bytes, now);
+        }
+        let staged_before = self.central.staged_bytes();
+        let mut taken = 0;
+        match self.central.wants(id) {
+            Wants::Turn => self.central.on(id, Event::Turn, now),
+            Wants::Input if connection.is_readable => match connection.read(&mut self.slice[..bytes]) {
+                Input::Bytes(bytes) => {
+                    taken = bytes.len();
+                    self.central.on(id, Event::Received(bytes), now);
+                }
+                Input::None => {}
+                Input::End => self.central.on(id, Event::Ended, now),
+                Input::Broken(error) => return self.lose(id, &error, now),
+            },
+            _ => {}
+        }
+        self.schedule.took(id, taken, self.central.staged_bytes() > staged_before);
+        self.list(id);
+    }
+
+    /// Keeps the input of a lingering connection from resetting it.
+    fn drop_slice(&mut self, id: ConnectionId, bytes: usize, now: Now) {
+        let connection = &mut self.connections[id];
+        match connection.drop_input(&mut self.slice[..bytes]) {
+            None => self.close(id, now),
+            Some(bytes) => {
+                self.schedule.took(id, bytes, false);
+                if self.connections[id].is_readable {
+                    self.schedule.list(id);
+                }
+            }
+        }
+    }
+
+    /// Puts a connection where it is found when it can go on.
+    fn list(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        match self.central.wants(id) {
+            Wants::Turn => self.schedule.list(id),
+            Wants::Input if connection.is_readable => self.schedule.list(id),
+            Wants::Settlement => self.schedule.hold(id),
+            // A poll reports it, or a write goes on with it.
+            Wants::Input | Wants::Room | Wants::Close => {}
+        }
+        self.deadlines.set(id, self.central.deadline(id));
+    }
+
+    fn expire(&mut self, now: Now) {
+        while let Some(id) = self.deadlines.take_due(now.instant) {
+            if self.connections.get(id).is_some_and(Connection::is_lingering) {
+                self.close(id, now);
+            } else {
+                self.central.on(id, Event::Expired, now);
+                self.deadlines.set(id, self.central.deadline(id));
+            }
+        }
+    }
+
+    /// Begins to store what the turn has staged, and settles it if the ledger knows the outcome already.
+    fn commit(&mut self, world: &mut impl World) -> Result<(), Halt> {
+        let now = world.now();
+        if let Some(commit) = self.central.seal(now) {
+            self.commit_began = Some(now.instant);
+            self.ledger.begin(commit);
+        }
+        self.settle(world, now)
+    }
+
+    fn settle(&mut self, world: &mut impl World, now: Now) -> Result<(), Halt> {
+        let Some(outcome) = self.ledger.poll() else { return Ok(()) };
+        let took = self.commit_began.take().map_or(Duration::ZERO, |began| world.now().instant - began);
+        self.commit_times.record(took);
+        self.schedule.settled(took);
+        self.central.settle(outcome, now)
+    }
+
+    /// Writes what the commit has released, and what could not be written before.
+    fn write(&mut self, now: Now) {
+        let mut writable = std::mem::take(&mut self.writable);
+        for id in writable.drain(..).chain(self.central.take_dirty()) {
+            self.write_one(id, now);
+        }
+        self.writable = writable;
+    }
+
+    fn write_one(&mut self, id: ConnectionId, now: Now) {
+        let Some(connection) = self.connections.get_mut(id).filter(|connection| !connection.is_lingering()) else {
+            return;
+        };
+        while !self.central.unsent(id).is_empty() {
+            match connection.write(self.central.unsent(id)) {
+                Written::Bytes(bytes) => {
+                    self.central.on(id, Event::Sent(bytes), now);
+                    if bytes == 0 {
+                        break;
+                    }
+                }
+                Written::Broken(error) => return self.lose(id, &error, now),
+            }
+        }
+        if self.central.wants(id) == Wants::Close {
+            if connection.linger() {
+                self.schedule.list(id);
+                self.deadlines.set(id, Some(now.instant + LINGER));
+            } else {
+                self.close(id, now);
+            }
+        } else {
+            self.list(id);
+        }
+    }
+
+    /// Closes a connection that broke.
+    fn lose(&mut self, id: ConnectionId, error: &io::Error, now: Now) {
+        event!(Warn, "lose_connection", success, "ip": self.connections[id].peer.ip(), "error": error);
+        self.close(id, now);
+    }
+
+    fn close(&mut self, id: ConnectionId, now: Now) {
+        let Some(connection) = self.connections.remove(id) else { return };
+        self.deadlines.set(id, None);
+        self.schedule.remove(id);
+        self.central.on(id, Event::Lost, now);
+        event!(Info, "close_connection", success, "ip": connection.peer.ip());
+    }
+}
