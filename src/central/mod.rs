@@ -599,7 +599,7 @@ impl<M: Medium> Central<M> {
 
     fn refuse(&mut self, id: SessionId, code: ErrorCode) {
         self.answer(id, Answer::Refusal(code));
-        if code.closes() {
+        if code.ends_connection() {
             self.close(id);
         }
     }

@@ -78,7 +78,7 @@ impl Failure {
 
 /// What a reply of the central may take: its winners, above all. Were every bet that a central takes by default one of them, it
 /// would be 80 MB.
-const REPLY_LIMITS: protocol::Limits = protocol::Limits { message_bytes: 1 << 27, batch_bets: 0 };
+const REPLY_LIMITS: protocol::MessageLimits = protocol::MessageLimits { message_bytes: 1 << 27, batch_bets: 0 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {

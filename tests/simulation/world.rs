@@ -545,7 +545,7 @@ impl World {
 
 /// How many batches were sent at once.
 fn batches_in(mut output: &[u8]) -> usize {
-    let mut scanner = Scanner::new(protocol::Limits::default());
+    let mut scanner = Scanner::new(protocol::MessageLimits::default());
     let mut batches = 0;
     while let Ok(Some(length)) = scanner.scan(output) {
         batches += usize::from(matches!(Message::decode(output), Ok(Message::RegisterBets(_))));
