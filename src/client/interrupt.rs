@@ -117,7 +117,7 @@ impl Interrupt {
     /// Connects to `address`, a `host:port`, trying each address of the host in turn.
     ///
     /// # Errors
-    /// The error of the last address. [`Interrupt::check`] tells whether a signal was the cause.
+    /// The error of the last address. If a signal caused it, [`Interrupt::check`] fails too.
     pub fn connect(&self, address: &str) -> io::Result<Connection> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for address in address.to_socket_addrs()? {

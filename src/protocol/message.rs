@@ -98,7 +98,7 @@ pub enum Message<'a> {
     Welcome {
         /// Number of the agency's stored bets.
         stored: u64,
-        /// Tells whether more are accepted.
+        /// State of the agency: open if more bets are accepted.
         state: AgencyState,
     },
 }
