@@ -1,8 +1,8 @@
-//! A program that was asked to end does so in under a second, whatever it is blocked in.
+//! Grace period after SIGTERM or SIGINT, so that both programs end in under a second even if they are blocked.
 //!
-//! Both programs end by themselves when SIGTERM or SIGINT comes. What can't be woken (a disk that syncs for seconds, a recovery
-//! of millions of rows, a reader of the log that does not read, a name server that does not answer) is left behind: nothing of
-//! it was acknowledged, and the next start finds what a crash would have left.
+//! Both programs end by themselves when the signal arrives. Some calls can't be woken: a sync that takes seconds, a recovery
+//! of millions of rows, a write to a log that is not read, a name server that does not answer. Anything still blocked after
+//! the grace period is abandoned, exactly as in a crash: no part of it was acknowledged, and the next start recovers.
 
 use std::process;
 use std::thread;
@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use crate::event;
 
-/// How long a program that was asked to end may take to do so by itself.
+/// Time for a program to end by itself after the signal.
 pub const GRACE: Duration = Duration::from_millis(700);
 
-/// How long the last line may take. It may be the log that blocks.
+/// Longest time for the last line. The log may be what blocks.
 const LAST_LINE: Duration = Duration::from_millis(50);
 
-/// Ends the process after [`GRACE`], unless it has ended by then. Called from a thread that has nothing else to do, when
-/// `signal` came.
+/// Ends the process after [`GRACE`] with exit code 0, unless it has ended by then.
+///
+/// Call it when `signal` arrives, from a thread that does nothing else: it blocks that thread.
 pub fn end_after_grace(signal: &'static str) -> ! {
     thread::sleep(GRACE);
     thread::spawn(move || event!(Warn, "exit", success, "signal": signal, "reason": "what was blocked did not wake"));

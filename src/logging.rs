@@ -1,8 +1,8 @@
 //! The log contract: every line is `action: NAME | result: success|fail|in_progress | key: value | ...`.
 //!
-//! A line is made by [`event!`](crate::event), which can't make another form: the action and the keys are literals, the result
-//! is one of three words, and a value loses whatever could be taken for the end of itself. Whatever will be tried again is
-//! `in_progress`; `fail` is final. Lines go to standard output as [`simple_logger`] writes them.
+//! [`event!`](crate::event) writes every line and can't write another form: the action and the keys are literals, the
+//! result is one of three words, and [`Value`] replaces the characters that could end a value. The result is `in_progress`
+//! if another attempt follows; `fail` is final. [`simple_logger`] writes the lines to standard output.
 
 use std::cell::Cell;
 use std::fmt::{self, Write};
@@ -14,7 +14,7 @@ use simple_logger::SimpleLogger;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-/// Logs a line of the contract.
+/// Logs a line of the contract: a level, an action, a result, and keys with their values.
 ///
 /// ```
 /// loteria::event!(Info, "apuesta_recibida", success, "cantidad": 100);
@@ -33,87 +33,93 @@ macro_rules! event {
     };
 }
 
-/// Shows a value so that it can't be taken for the end of a value or of a line: `|` becomes `/`, and control characters spaces.
+/// Displays a value on one line and without a separator: `|` becomes `/`, and control characters become spaces.
+///
+/// ```
+/// use loteria::logging::Value;
+///
+/// assert_eq!(Value("a | b\n").to_string(), "a / b ");
+/// ```
 #[derive(Debug)]
 pub struct Value<'a, T: ?Sized>(pub &'a T);
 
 impl<T: fmt::Display + ?Sized> fmt::Display for Value<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Harmless(f), "{}", self.0)
+        write!(Sanitizer(f), "{}", self.0)
     }
 }
 
-struct Harmless<'a, 'f>(&'a mut fmt::Formatter<'f>);
+struct Sanitizer<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
-impl Write for Harmless<'_, '_> {
+impl Write for Sanitizer<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.find(is_harmful) {
+        while let Some(at) = rest.find(is_separator) {
             self.0.write_str(&rest[..at])?;
-            let harmful = rest[at..].chars().next().unwrap_or_default();
-            self.0.write_str(if harmful == '|' { "/" } else { " " })?;
-            rest = &rest[at + harmful.len_utf8()..];
+            let separator = rest[at..].chars().next().unwrap_or_default();
+            self.0.write_str(if separator == '|' { "/" } else { " " })?;
+            rest = &rest[at + separator.len_utf8()..];
         }
         self.0.write_str(rest)
     }
 }
 
-/// Line and paragraph separators end a line for some readers, though they are no control characters.
-fn is_harmful(character: char) -> bool {
+/// Some readers end a line at U+2028 and U+2029, which are not control characters.
+fn is_separator(character: char) -> bool {
     character == '|' || character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
 const TIMESTAMP: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
 
-/// Starts logging as `program`, at INFO until [`set_level`] says otherwise. Panics are logged as lines of the contract too.
+/// Starts to log as `program`, at INFO until [`set_level`] is called. Panics are logged as lines of the contract too.
 ///
-/// Called once, first thing in `main`; a second call changes nothing.
+/// Call it once, at the start of `main`. A second call changes nothing.
 pub fn start(program: &'static str) {
     let lines =
         SimpleLogger::new().with_level(LevelFilter::Trace).with_timestamp_format(TIMESTAMP).with_utc_timestamps();
-    if log::set_boxed_logger(Box::new(Program { name: program, lines })).is_ok() {
+    if log::set_boxed_logger(Box::new(ProgramLogger { name: program, lines })).is_ok() {
         log::set_max_level(LevelFilter::Info);
         panic::set_hook(Box::new(log_panic));
     }
 }
 
-/// Logs from now on what is at least as important as `level`.
+/// Logs lines of `level` and above from now on.
 pub fn set_level(level: Level) {
     log::set_max_level(level.filter);
 }
 
-/// Writes each line from within `around`, which is to call what it is given, once: a progress bar makes room for it there.
+/// Writes each line through `around`, which must call its argument once. A progress bar uses it to make room for the line.
 ///
-/// Called at most once; a second call changes nothing.
+/// Call it at most once, because there is one terminal. A second call changes nothing.
 pub fn write_lines_within(around: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) {
-    // There is one terminal, and so at most one bar.
     let _ = AROUND_LINES.set(Box::new(around));
 }
 
-/// What calls what it is given.
+/// Function that calls its argument, which writes one line.
 type Around = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
 
 static AROUND_LINES: OnceLock<Around> = OnceLock::new();
 
-/// Lines that say who speaks, and that standard output can refuse without harm.
-struct Program {
+/// Logger that names the program as the target of each line, and survives a closed standard output.
+struct ProgramLogger {
     name: &'static str,
     lines: SimpleLogger,
 }
 
 thread_local! {
+    /// Set while this thread writes a line, so that a panic of that write is not logged in turn.
     static IS_WRITING: Cell<bool> = const { Cell::new(false) };
 }
 
-impl Log for Program {
-    /// What the library or the program itself says. Crates that log in words of their own are not heard, at TRACE either.
+impl Log for ProgramLogger {
+    /// True for the library and the program itself. Other crates do not follow the contract, so their lines are dropped.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let speaker = metadata.target().split("::").next();
-        speaker == Some(env!("CARGO_CRATE_NAME")) || speaker == Some(self.name)
+        let crate_name = metadata.target().split("::").next();
+        crate_name == Some(env!("CARGO_CRATE_NAME")) || crate_name == Some(self.name)
     }
 
-    /// `println!`, which writes the line, panics when standard output is gone. A server must not die because the reader
-    /// of its log did: that line is lost, and the next one is tried again.
+    /// Writes one line. `println!`, which writes it, panics if standard output is closed. The server must outlive the
+    /// reader of its log, so that line is dropped and the next one is tried again.
     fn log(&self, record: &Record<'_>) {
         if !self.enabled(record.metadata()) {
             return;
@@ -142,7 +148,14 @@ fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     }
 }
 
-/// How important a line must be, by the names that the course's two languages use.
+/// Least level of the lines to log, by the names that Python and Go use in the course.
+///
+/// ```
+/// use loteria::logging::Level;
+///
+/// assert_eq!(Level::from_name("info").map(|level| level.to_string()).as_deref(), Some("INFO"));
+/// assert_eq!(Level::from_name("LOUD"), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Level {
     name: String,
@@ -150,12 +163,12 @@ pub struct Level {
 }
 
 impl Level {
-    /// What [`Level::from_name`] takes.
+    /// Names that an error message lists; [`Level::from_name`] accepts a few more.
     pub const NAMES: &'static str = "DEBUG, INFO, NOTICE, WARNING, ERROR or CRITICAL";
 
-    /// The level that Python's `logging` or Go's `go-logging` calls by this name, in capitals or not.
+    /// The level with this name in Python's `logging` or Go's `go-logging`, in upper or lower case.
     ///
-    /// NOTICE, which only Go has, lies between INFO and WARNING and no line of ours is at it: it shows the same as WARNING.
+    /// NOTICE, which only Go has, lies between INFO and WARNING. No line has that level, so it logs the same as WARNING.
     pub fn from_name(name: &str) -> Option<Level> {
         let name = name.to_ascii_uppercase();
         let filter = match name.as_str() {
@@ -183,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_families_of_level_names_are_known() {
+    fn the_level_names_of_python_and_go_are_known() {
         for (name, filter) in [
             ("DEBUG", LevelFilter::Debug),
             ("info", LevelFilter::Info),
@@ -201,7 +214,7 @@ mod tests {
         #[test]
         fn no_value_can_end_a_value_or_a_line(value in any::<String>()) {
             let shown = Value(&value).to_string();
-            prop_assert!(!shown.contains(is_harmful));
+            prop_assert!(!shown.contains(is_separator));
             prop_assert_eq!(shown.chars().count(), value.chars().count());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use loteria::client::conversation::Outcome;
+use loteria::client::conversation::Conclusion;
 use loteria::client::interrupt::Interrupt;
 use loteria::client::{ClientError, agency, echo};
 use loteria::config::client::{self as config, ClientConfig, Mode};
@@ -49,8 +49,8 @@ fn run() -> Result<(), ExitError> {
     match config.mode {
         Mode::Echo => echo::run(&config, &interrupt)?,
         Mode::Lottery => match agency::run(&config, &interrupt)? {
-            Outcome::Stored => {}
-            Outcome::Winners(documents) => {
+            Conclusion::Stored => {}
+            Conclusion::Winners(documents) => {
                 event!(Info, "consulta_ganadores", success, "cant_ganadores": documents.len());
                 let documents: Vec<String> = documents.iter().map(u32::to_string).collect();
                 event!(Debug, "ganadores", success, "client_id": config.id, "documentos": documents.join(" "));

@@ -30,7 +30,7 @@ enum WaitsFor {
 const UNCOUNTED_BYTES: usize = 2 * MAX_HELLO_BYTES;
 
 impl Input {
-    pub fn new(limits: protocol::Limits) -> Input {
+    pub fn new(limits: protocol::MessageLimits) -> Input {
         Input { bytes: Vec::new(), waits_for: WaitsFor::Nothing, scanner: Scanner::new(limits), has_ended: false }
     }
 

@@ -10,7 +10,7 @@ pub struct Limits {
     /// Connections at the same time.
     pub connections: usize,
     /// Bytes of one message and bets of one batch.
-    pub protocol: protocol::Limits,
+    pub protocol: protocol::MessageLimits,
     /// Bets of one agency. Each takes some 50 bytes of disk, and 4 of memory if it wins.
     pub agency_bets: u64,
     /// Bytes of an echo session's line, its end not counted.
@@ -36,7 +36,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 10_000,
-            protocol: protocol::Limits::default(),
+            protocol: protocol::MessageLimits::default(),
             agency_bets: 20_000_000,
             echo_line_bytes: 8 * 1024,
             anonymous_bytes: 64 << 20,

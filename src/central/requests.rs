@@ -184,7 +184,7 @@ impl Central {
 
     pub(super) fn refuse(&mut self, id: ConnectionId, code: ErrorCode) {
         self.answer(id, Answer::Refusal(code));
-        if code.closes() {
+        if code.ends_connection() {
             self.close(id);
         }
     }

@@ -1,12 +1,12 @@
-//! What an agency says to the central and what it understands of the answers: bytes out, bytes in, no socket.
+//! The agency's side of the protocol: bytes out, bytes in, no socket.
 //!
-//! An agency says Hello and hears how many of its bets are stored; sends the bets after those, in batches, several of
-//! which may be unanswered; and, once all are stored, closes and asks for its winners. If the connection breaks
-//! anywhere, the [next one begins](Conversation::begin) with Hello again: the answer says where to go on, exactly.
+//! An agency sends Hello and learns how many of its bets are stored. It sends the bets after those in batches, several of
+//! which may be unanswered. Once all are stored, it closes and asks for its winners. If the connection breaks, the
+//! [next one begins](Conversation::begin) with Hello again, and the answer says exactly where to go on.
 //!
 //! ```text
-//!         Hello             batch...              AllBetsSent RequestWinners
-//! Greeting ───► Welcome ───► Sending ──(all stored)──► AwaitingWinners ──► Done
+//!          Hello              batches          AllBetsSent, RequestWinners
+//! Greeting ───► AwaitingWelcome ───► Sending ──(all stored)──► AwaitingWinners ───► Done
 //! ```
 
 use std::collections::VecDeque;
@@ -19,112 +19,111 @@ use crate::event;
 use crate::planted::{Fault, planted};
 use crate::protocol::{self, AgencyState, Batch, Credential, ErrorCode, Malformed, Message, Scanner};
 
-/// How an agency speaks.
+/// Options of a conversation.
 #[derive(Clone, Debug)]
 pub struct Manner {
-    /// Which agency it is.
+    /// Number of the agency, from 1.
     pub agency: u32,
-    /// The most bets of a batch.
+    /// Most bets in a batch.
     pub batch_max_amount: u32,
-    /// The most batches that are sent and not answered.
+    /// Most batches sent and not answered, at least 1.
     pub batch_window: usize,
-    /// Whether it says Hello. Without, it also acknowledges every reply and sends one batch at a time, as older centrals expect.
+    /// Begins with Hello. If false, the agency acknowledges every reply and sends one batch at a time, as older servers
+    /// expect.
     pub handshake: bool,
-    /// Sent with Hello.
+    /// Credential in the Hello.
     pub credential: Credential,
 }
 
-/// What came of a conversation.
+/// Result of a conversation that reached its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The bets are stored, and that was all that there was to do.
+pub enum Conclusion {
+    /// The bets are stored. They are not all the bets of the agency, so it has no winners yet.
     Stored,
-    /// The agency's winners.
+    /// The documents of the agency's winners.
     Winners(Vec<u32>),
 }
 
-/// Why a conversation can't go on.
+/// Error that ends a conversation on this connection.
 #[derive(Debug, Error)]
 pub enum Failure {
-    /// The next bet can't be had.
+    /// The next bet can't be read, or is not valid.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The central refuses.
+    /// The server refused a request.
     #[error("the central refuses, code {}: {code}", *code as u16)]
     Refused {
-        /// Why.
+        /// Reason of the refusal.
         code: ErrorCode,
     },
-    /// What came is no message.
+    /// The bytes received are not a message.
     #[error("the central does not speak this protocol: {0}")]
     Malformed(#[from] Malformed),
-    /// What came is a message, but not an answer to what was said.
-    #[error("the central does not speak this protocol: an answer to nothing that was said")]
+    /// The message received does not answer any request.
+    #[error("the central does not speak this protocol: an answer to no request")]
     Unexpected,
-    /// The agency had closed, but there are bets that are not stored.
+    /// The agency has closed, and its source holds bets that are not stored.
     #[error("the agency has closed with {stored} bets, and there are more here: no more are taken")]
     ClosedBefore {
-        /// How many are stored.
+        /// Number of stored bets.
         stored: u64,
     },
 }
 
 impl Failure {
-    /// Whether the same might go better on another connection, later.
-    pub fn is_passing(&self) -> bool {
+    /// True if a later connection may succeed.
+    pub fn is_transient(&self) -> bool {
         matches!(self, Failure::Refused { code: ErrorCode::NotStored | ErrorCode::Unavailable })
     }
 }
 
-/// What a reply of the central may take: its winners, above all. Were every bet that a central takes by default one of them, it
-/// would be 80 MB.
-const REPLY_LIMITS: protocol::Limits = protocol::Limits { message_bytes: 1 << 27, batch_bets: 0 };
+/// Limits of a reply, 128 MiB: if every bet that a server accepts by default won, InformWinners would take 80 MB.
+const REPLY_LIMITS: protocol::MessageLimits = protocol::MessageLimits { message_bytes: 1 << 27, batch_bets: 0 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Stage {
-    /// Hello is to be said.
+    /// Hello is sent next.
     Greeting,
-    /// Hello was said.
+    /// Hello was sent.
     AwaitingWelcome,
-    /// Bets are being sent, and replies to batches come.
+    /// Batches are sent, and their replies received.
     Sending,
-    /// The winners were asked for.
+    /// The agency has closed and asked for its winners.
     AwaitingWinners,
-    /// There is an outcome.
-    Done,
+    /// The conversation is over.
+    Done(Conclusion),
 }
 
 fn first_stage(manner: &Manner) -> Stage {
     if manner.handshake { Stage::Greeting } else { Stage::Sending }
 }
 
-/// A batch that was sent and not answered.
+/// A batch sent and not answered.
 #[derive(Debug)]
 struct InFlight {
     bets: u32,
-    /// Document and number of its last bet, for the line about a single one.
+    /// Document and number of its last bet, for the log line of a single bet.
     last: (u32, u32),
 }
 
-/// One agency's conversation, over as many connections as it takes.
+/// Conversation of one agency, over as many connections as it needs.
 #[derive(Debug)]
 pub struct Conversation<S> {
     manner: Manner,
     source: S,
     stage: Stage,
     scanner: Scanner,
-    /// What came and is not a whole message yet.
+    /// Bytes received that do not form a whole message yet.
     input: Vec<u8>,
     in_flight: VecDeque<InFlight>,
-    /// Acks that older centrals expect and that were not sent yet.
+    /// Acks that older servers expect and that are not sent yet.
     acks_owed: u32,
-    /// Bets that the central says are stored.
+    /// Number of bets that the server has reported as stored.
     stored: u64,
-    outcome: Option<Outcome>,
 }
 
 impl<S: BetSource> Conversation<S> {
-    /// The conversation about the bets of `source`.
+    /// A conversation that sends the bets of `source`.
     pub fn new(manner: Manner, source: S) -> Conversation<S> {
         let stage = first_stage(&manner);
         Conversation {
@@ -136,11 +135,10 @@ impl<S: BetSource> Conversation<S> {
             in_flight: VecDeque::new(),
             acks_owed: 0,
             stored: 0,
-            outcome: None,
         }
     }
 
-    /// A new connection: nothing that the last one left unfinished counts.
+    /// Starts over on a new connection. Everything unfinished on the last one is forgotten.
     pub fn begin(&mut self) {
         self.stage = first_stage(&self.manner);
         self.scanner = Scanner::new(REPLY_LIMITS);
@@ -151,31 +149,34 @@ impl<S: BetSource> Conversation<S> {
         self.acks_owed = 0;
     }
 
-    /// Whether it can go on over another connection without sending a bet twice: with Hello always, without it only
-    /// as long as nothing was sent.
+    /// True if another connection can go on without sending a bet twice: with Hello always, without it only as long as
+    /// no batch was sent.
     pub fn can_begin_again(&self) -> bool {
-        self.manner.handshake || (self.stored == 0 && self.in_flight.is_empty() && self.stage == Stage::Sending)
+        self.manner.handshake || (self.stored == 0 && self.in_flight.is_empty() && matches!(self.stage, Stage::Sending))
     }
 
-    /// Bets that are known to be stored.
+    /// Number of bets known to be stored.
     pub fn stored(&self) -> u64 {
         self.stored
     }
 
-    /// Whether every bet is stored, as far as this connection knows, and the draw is waited for.
+    /// True if every bet is stored and the winners are requested.
     pub fn awaits_winners(&self) -> bool {
-        self.stage == Stage::AwaitingWinners
+        matches!(self.stage, Stage::AwaitingWinners)
     }
 
-    /// What came of it, once it is over.
-    pub fn outcome(&self) -> Option<&Outcome> {
-        self.outcome.as_ref()
+    /// Result of the conversation, once it is over.
+    pub fn conclusion(&self) -> Option<&Conclusion> {
+        match &self.stage {
+            Stage::Done(conclusion) => Some(conclusion),
+            _ => None,
+        }
     }
 
-    /// Appends to `output` everything that can be said now.
+    /// Appends to `output` every message that can be sent now.
     ///
     /// # Errors
-    /// [`Failure::Source`]; nothing of the bet's batch is in `output` then.
+    /// [`Failure::Source`] if a bet can't be read; `output` then holds no part of its batch.
     pub fn speak(&mut self, output: &mut Buffer) -> Result<(), Failure> {
         for _ in 0..std::mem::take(&mut self.acks_owed) {
             Message::Ack.encode(output);
@@ -187,15 +188,15 @@ impl<S: BetSource> Conversation<S> {
                 self.stage = Stage::AwaitingWelcome;
             }
             Stage::Sending => self.send_bets(output)?,
-            Stage::AwaitingWelcome | Stage::AwaitingWinners | Stage::Done => {}
+            Stage::AwaitingWelcome | Stage::AwaitingWinners | Stage::Done(_) => {}
         }
         Ok(())
     }
 
-    /// Takes what came from the central.
+    /// Handles bytes received from the server, in whatever pieces they arrive.
     ///
     /// # Errors
-    /// [`Failure`], after which this connection is of no use.
+    /// [`Failure`], after which this connection is unusable.
     pub fn hear(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let mut input = std::mem::take(&mut self.input);
         input.extend_from_slice(bytes);
@@ -224,7 +225,7 @@ impl<S: BetSource> Conversation<S> {
         Ok(())
     }
 
-    /// Appends the next batch, if there are bets left.
+    /// Appends the next batch, if bets are left.
     fn send_batch(&mut self, output: &mut Buffer) -> Result<Option<InFlight>, Failure> {
         let mut batch = Batch::begin(output);
         let last = self.source.fill(&mut batch, self.manner.batch_max_amount)?;
@@ -232,25 +233,21 @@ impl<S: BetSource> Conversation<S> {
         Ok(last.map(|last| InFlight { bets, last }))
     }
 
-    /// Every bet is stored. Only now the agency closes: had it closed behind a batch that was then refused, the bets of
-    /// that batch could never be sent again.
+    /// Closes the agency, now that every bet is stored. Had it closed earlier, the bets of a batch that the server then
+    /// refused could never be sent again.
     fn finish_sending(&mut self, output: &mut Buffer) {
+        debug_assert!(self.in_flight.is_empty(), "every batch is answered");
         if self.source.is_whole_agency() {
             Message::AllBetsSent.encode(output);
             Message::RequestWinners.encode(output);
             self.stage = Stage::AwaitingWinners;
         } else {
-            self.end(Outcome::Stored);
+            self.stage = Stage::Done(Conclusion::Stored);
         }
     }
 
-    fn end(&mut self, outcome: Outcome) {
-        self.stage = Stage::Done;
-        self.outcome = Some(outcome);
-    }
-
     fn understand(&mut self, message: Message<'_>) -> Result<(), Failure> {
-        match (message, self.stage) {
+        match (message, &self.stage) {
             (Message::RegisterBetFailed(code), _) => Err(Failure::Refused { code }),
             (Message::Welcome { stored, state }, Stage::AwaitingWelcome) => self.welcomed(stored, state),
             (Message::RegisterBetOk, Stage::Sending) => {
@@ -260,7 +257,7 @@ impl<S: BetSource> Conversation<S> {
             }
             (Message::InformWinners(documents), Stage::AwaitingWinners) => {
                 self.owe_ack();
-                self.end(Outcome::Winners(documents.iter().collect()));
+                self.stage = Stage::Done(Conclusion::Winners(documents.iter().collect()));
                 Ok(())
             }
             _ => Err(Failure::Unexpected),
@@ -270,7 +267,7 @@ impl<S: BetSource> Conversation<S> {
     fn welcomed(&mut self, stored: u64, state: AgencyState) -> Result<(), Failure> {
         let agency = self.manner.agency;
         event!(Debug, "hello", success, "client_id": agency, "almacenadas": stored, "estado": format_args!("{state:?}"));
-        self.source.resume_after(stored.saturating_sub(0))?;
+        self.source.resume_after(stored)?;
         self.stored = stored;
         self.stage = Stage::Sending;
         if state != AgencyState::Open && self.source.peek()?.is_some() {

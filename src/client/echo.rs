@@ -1,4 +1,4 @@
-//! The echo client of exercises 1 to 4: a line, a connection for it, the line back.
+//! Echo client of exercises 1 to 4: it sends each line over a connection of its own and reads it back.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,10 +10,10 @@ use super::pauses::Pauses;
 use crate::config::client::ClientConfig;
 use crate::event;
 
-/// Sends `loop.amount` messages, `loop.period` apart.
+/// Sends `loop.amount` messages, with `loop.period` between them.
 ///
 /// # Errors
-/// [`ClientError`].
+/// [`ClientError`] if a message is not answered within `retry.timeout`, or if a signal arrives.
 pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<(), ClientError> {
     for number in 1..=config.loop_amount {
         send_message(number, config, interrupt)?;
@@ -47,19 +47,18 @@ fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Re
 }
 
 fn echo(message: &str, config: &ClientConfig, interrupt: &Interrupt) -> io::Result<String> {
-    let mut connection = interrupt.connect(&config.server_address)?;
+    let connection = interrupt.connect(&config.server_address)?;
     connection.set_read_timeout(Some(config.reply_timeout))?;
-    let answer = ask(&mut connection, message);
-    interrupt.release();
+    let answer = ask(&connection, message);
     drop(connection);
     event!(Info, "close_connection", success, "client_id": config.id);
     answer
 }
 
-/// What is no echo of the message is not read to its end, wherever that is.
+/// Most bytes read as an answer, so that a peer which is no echo server cannot send for ever.
 const MAX_ANSWER_BYTES: u64 = 8192;
 
-fn ask(connection: &mut TcpStream, message: &str) -> io::Result<String> {
+fn ask(mut connection: &TcpStream, message: &str) -> io::Result<String> {
     connection.write_all(format!("{message}\n").as_bytes())?;
     let mut answer = String::new();
     BufReader::new(connection.take(MAX_ANSWER_BYTES)).read_line(&mut answer)?;

@@ -1,14 +1,15 @@
-//! SIGTERM and SIGINT end the client wherever it blocks.
+//! SIGTERM and SIGINT end the client at any point where it blocks.
 //!
-//! A thread waits for the signals. When one comes it wakes a sleeper and shuts the connection down, which makes a
-//! blocked connect, read or write return at once; each of those then finds that it was interrupted. What can't be
-//! woken (a name server that does not answer) is left behind: the process ends after [a while](crate::grace) all the same.
+//! A thread waits for the signals. When one arrives, the thread wakes a sleeping client and shuts its connection down, so
+//! that a blocked connect, read or write returns at once; the client then checks for the interruption. A call that can't
+//! be woken (a name server that does not answer) is abandoned: the process ends after a [grace period](crate::grace).
 
 use std::io;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -17,29 +18,25 @@ use thiserror::Error;
 
 use crate::grace::end_after_grace;
 
-/// How long one attempt to connect may take. Another follows.
+/// Longest time for one attempt to connect to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that waits for the draw may be silent for days; whether the central is still there is asked after this long.
+/// Silence after which keep-alive probes the server. A connection that waits for the draw may be silent for days.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// A signal asked the client to end.
+/// Error of a client that a signal asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("interrupted by {}", signal_name(*.0))]
+#[error("interrupted by {}", self.signal())]
 pub struct Interrupted(i32);
 
 impl Interrupted {
-    /// The name of the signal.
+    /// Name of the signal.
     pub fn signal(self) -> &'static str {
-        signal_name(self.0)
+        if self.0 == SIGINT { "SIGINT" } else { "SIGTERM" }
     }
 }
 
-fn signal_name(signal: i32) -> &'static str {
-    if signal == SIGINT { "SIGINT" } else { "SIGTERM" }
-}
-
-/// Whether a signal came, and what it has to wake.
+/// Handle to wait and to connect with, so that a signal ends either. Its clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     shared: Arc<Shared>,
@@ -52,107 +49,128 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    signal: Option<i32>,
-    /// The connection of the moment.
-    socket: Option<Socket>,
+enum State {
+    /// Nothing to shut down.
+    #[default]
+    Unconnected,
+    /// Another handle of the socket that connects or is connected, to shut it down.
+    Connected(Socket),
+    /// A signal arrived. This state is final.
+    Interrupted(Interrupted),
+}
+
+impl State {
+    fn check(&self) -> Result<(), Interrupted> {
+        match self {
+            State::Interrupted(interrupted) => Err(*interrupted),
+            State::Unconnected | State::Connected(_) => Ok(()),
+        }
+    }
 }
 
 impl Interrupt {
     /// Listens for the signals from now on.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's, if signals can't be listened for.
     pub fn on_signals() -> io::Result<Interrupt> {
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         let interrupt = Interrupt::default();
         let listener = interrupt.clone();
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             if let Some(signal) = signals.forever().next() {
-                listener.request(signal);
-                end_after_grace(signal_name(signal));
+                let interrupted = Interrupted(signal);
+                listener.interrupt(interrupted);
+                end_after_grace(interrupted.signal());
             }
         })?;
         Ok(interrupt)
     }
 
-    fn request(&self, signal: i32) {
-        let mut state = self.lock();
-        state.signal = Some(signal);
-        if let Some(socket) = state.socket.take() {
-            // It may be closed already, which is as good.
+    fn interrupt(&self, interrupted: Interrupted) {
+        let before = std::mem::replace(&mut *self.lock(), State::Interrupted(interrupted));
+        if let State::Connected(socket) = before {
+            // Fails if the connection has ended by itself.
             let _ = socket.shutdown(Shutdown::Both);
         }
         self.shared.changed.notify_all();
     }
 
-    /// Whether to go on.
+    /// Returns at once, and fails if a signal has arrived.
     ///
     /// # Errors
-    /// [`Interrupted`] if a signal has come.
+    /// [`Interrupted`].
     pub fn check(&self) -> Result<(), Interrupted> {
-        self.lock().signal.map_or(Ok(()), |signal| Err(Interrupted(signal)))
+        self.lock().check()
     }
 
-    /// Sleeps.
+    /// Sleeps for `duration`.
     ///
     /// # Errors
-    /// [`Interrupted`], at once, if a signal has come or comes meanwhile.
+    /// [`Interrupted`], at once, if a signal has arrived or arrives meanwhile.
     pub fn sleep(&self, duration: Duration) -> Result<(), Interrupted> {
-        let until = Instant::now() + duration;
-        let mut state = self.lock();
-        loop {
-            if let Some(signal) = state.signal {
-                return Err(Interrupted(signal));
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            let waited = self.shared.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let sleeps_on = |state: &mut State| state.check().is_ok();
+        let slept = self.shared.changed.wait_timeout_while(self.lock(), duration, sleeps_on);
+        slept.unwrap_or_else(PoisonError::into_inner).0.check()
     }
 
-    /// Connects to `address`, a `host:port`, trying each address that the host has. A signal shuts the connection down
-    /// until it is [released](Interrupt::release).
+    /// Connects to `address`, a `host:port`, trying each address of the host in turn.
     ///
     /// # Errors
-    /// Why the last address did not answer. Whether that was a signal, [`Interrupt::check`] tells.
-    pub fn connect(&self, address: &str) -> io::Result<TcpStream> {
+    /// The error of the last address. If a signal caused it, [`Interrupt::check`] fails too.
+    pub fn connect(&self, address: &str) -> io::Result<Connection> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for address in address.to_socket_addrs()? {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-            {
-                let mut state = self.lock();
-                if state.signal.is_some() {
-                    return Err(io::ErrorKind::Interrupted.into());
-                }
-                state.socket = Some(socket.try_clone()?);
-            }
+            self.shut_down_on_signal(socket.try_clone()?)?;
+            let connection = Connection { stream: socket.into(), interrupt: self.clone() };
+            let socket = SockRef::from(&connection.stream);
             match socket.connect_timeout(&address.into(), CONNECT_TIMEOUT) {
-                Ok(()) => return prepare(socket),
+                Ok(()) => {
+                    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+                    socket.set_tcp_keepalive(&keepalive)?;
+                    socket.set_tcp_nodelay(true)?;
+                    return Ok(connection);
+                }
                 Err(error) => last = error,
             }
-            self.release();
         }
         Err(last)
     }
 
-    /// The connection is over.
-    pub fn release(&self) {
-        self.lock().socket = None;
+    fn shut_down_on_signal(&self, socket: Socket) -> io::Result<()> {
+        let mut state = self.lock();
+        state.check().map_err(|_| io::ErrorKind::Interrupted)?;
+        *state = State::Connected(socket);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole at every moment that the lock is free, whoever panicked.
+        // A panic can't leave the state half changed: every change is one assignment.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn prepare(socket: Socket) -> io::Result<TcpStream> {
-    let stream = TcpStream::from(socket);
-    stream.set_nodelay(true)?;
-    SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3))?;
-    Ok(stream)
+/// Connection to the server. A signal shuts it down until it is dropped.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    interrupt: Interrupt,
+}
+
+impl Deref for Connection {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut state = self.interrupt.lock();
+        if let State::Connected(_) = *state {
+            *state = State::Unconnected;
+        }
+    }
 }

@@ -1,14 +1,14 @@
-//! An agency: where its bets come from, what it says to the central, and how it goes on after whatever breaks.
+//! An agency: the source of its bets, its conversation with the server, and its recovery from broken connections.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`source`] | bets, one at a time: from a file, or the one of the environment |
-//! | [`conversation`] | what is said and what is understood, as bytes: it never touches a socket |
-//! | [`agency`] | a conversation over a connection, and over the next one if that breaks |
-//! | [`echo`] | the other client of the course: lines, and back |
-//! | [`interrupt`] | SIGTERM and SIGINT, wherever the client blocks |
-//! | [`pauses`] | how long to wait before trying again |
-//! | [`progress`] | how far it has come, for whoever looks |
+//! | [`source`] | bets, one at a time, from a file or from the environment |
+//! | [`conversation`] | the agency's side of the protocol, as bytes: it has no socket |
+//! | [`agency`] | a conversation over one connection, and over the next one if that breaks |
+//! | [`echo`] | the client of exercises 1 to 4, which sends lines and reads them back |
+//! | [`interrupt`] | SIGTERM and SIGINT, at any point where the client blocks |
+//! | [`pauses`] | the time between two attempts to connect |
+//! | [`progress`] | a progress bar, or lines of the log |
 
 pub mod agency;
 pub mod conversation;
@@ -28,39 +28,39 @@ use conversation::Failure;
 use interrupt::Interrupted;
 use pauses::Pauses;
 
-/// Why a client ends without having done its work.
+/// Reason why a client ends with its work not done.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// A signal came.
+    /// A signal arrived.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// Trying again would not help.
+    /// Another attempt would not help.
     #[error(transparent)]
     Failed(#[from] Failure),
     /// The connection broke after bets were sent without Hello.
     #[error(
-        "{why}; without Hello nobody can say which bets are stored, so nothing is sent again: compare with the central's bets.csv, see handshake"
+        "{why}; without Hello the stored bets are unknown, so nothing is sent again: compare with the central's bets.csv, see handshake"
     )]
     Unsure {
-        /// What went wrong.
+        /// Error of the connection.
         why: String,
     },
-    /// Trying again has not helped for as long as it is configured to.
-    #[error("{server_address}: {why}; gave up after trying for {tried}, see retry.timeout")]
+    /// Attempts failed for as long as `retry.timeout`.
+    #[error("{server_address}: {why}; gave up after trying for {}, see retry.timeout", show_duration(*.tried))]
     GaveUp {
-        /// The central's, as configured.
+        /// Address of the server, as configured.
         server_address: String,
-        /// What went wrong last.
+        /// Error of the last attempt.
         why: String,
-        /// How long it was tried.
-        tried: String,
+        /// Time from the first failure to the last, in whole milliseconds.
+        tried: Duration,
     },
 }
 
 impl ClientError {
     fn gave_up(server_address: &str, why: String, pauses: &Pauses) -> ClientError {
         let tried = pauses.failing_for(Instant::now());
-        let tried = show_duration(Duration::from_millis(tried.as_millis() as u64));
+        let tried = Duration::from_millis(tried.as_millis() as u64);
         ClientError::GaveUp { server_address: server_address.to_owned(), why, tried }
     }
 }

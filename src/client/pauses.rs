@@ -1,62 +1,70 @@
-//! How long to wait before trying again: longer each time, never quite the same, and not for ever.
+//! Pauses between attempts to connect: exponential backoff with jitter, up to a time limit.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
-/// The first pause, at most.
+/// Longest first pause.
 const FIRST: Duration = Duration::from_millis(100);
-/// No pause is longer.
+/// Longest pause of all.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The pauses between attempts that all fail.
+/// The pauses between attempts that fail one after another.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use loteria::client::pauses::Pauses;
+///
+/// let start = Instant::now();
+/// let mut pauses = Pauses::new(Duration::from_secs(60));
+/// assert!(pauses.next(start).is_some_and(|pause| pause <= Duration::from_millis(100)));
+/// assert_eq!(pauses.next(start + Duration::from_secs(60)), None);
+/// assert_eq!(pauses.failing_for(start + Duration::from_secs(60)), Duration::from_secs(60));
+/// ```
 #[derive(Debug)]
 pub struct Pauses {
     timeout: Duration,
     failing_since: Option<Instant>,
-    next: Duration,
+    /// Length of the next pause before jitter.
+    backoff: Duration,
 }
 
 impl Pauses {
     /// Pauses that end once attempts have been failing for `timeout`.
     pub fn new(timeout: Duration) -> Pauses {
-        Pauses { timeout, failing_since: None, next: FIRST }
+        Pauses { timeout, failing_since: None, backoff: FIRST }
     }
 
-    /// An attempt has got further than the last.
+    /// Starts over, after an attempt that made progress.
     pub fn reset(&mut self) {
         *self = Pauses::new(self.timeout);
     }
 
-    /// The last attempt got as far as waiting for the draw, for `lasted`. That is no failure if it was longer than the pause that
-    /// would follow: a central that is started again every other hour is no central that can't be reached.
-    pub fn note_wait(&mut self, lasted: Duration) {
-        if lasted > self.next {
+    /// Starts over if an attempt waited for the draw for longer than the pause that would follow.
+    ///
+    /// A server that is restarted every hour is not a server that cannot be reached. One that accepts and hangs up at
+    /// once is.
+    pub fn note_wait(&mut self, waited: Duration) {
+        if waited > self.backoff {
             self.reset();
         }
     }
 
-    /// How long attempts have been failing.
+    /// Time for which attempts have been failing.
     pub fn failing_for(&self, now: Instant) -> Duration {
         self.failing_since.map_or(Duration::ZERO, |since| now - since)
     }
 
-    /// An attempt failed: how long to wait before the next, or `None` if the time for trying is over.
+    /// Length of the pause after an attempt that failed at `now`, or `None` if the timeout has passed.
     ///
-    /// Between half of the pause and all of it, so that agencies which lost the same central do not all come back at once; the
-    /// last is cut to the time that is left, so that an attempt is made at its end.
+    /// The jitter takes off up to half, so that agencies which lost the same server do not all return at once. The last
+    /// pause is cut to end with the timeout, so that one more attempt is made then.
     pub fn next(&mut self, now: Instant) -> Option<Duration> {
         let give_up_at = *self.failing_since.get_or_insert(now) + self.timeout;
-        let pause = self.next / 2 + (self.next / 2).mul_f64(random_fraction());
-        self.next = (self.next * 2).min(LONGEST);
-        // The last pause ends with the time that there is, so that there is an attempt at its end.
+        let pause = self.backoff.mul_f64(0.5 + fastrand::f64() / 2.0);
+        self.backoff = (self.backoff * 2).min(LONGEST);
         let left = give_up_at.saturating_duration_since(now);
         (!left.is_zero()).then_some(pause.min(left))
     }
-}
-
-/// From 0 to 1, from the keys that the standard library draws for its hash maps.
-fn random_fraction() -> f64 {
-    f64::from(RandomState::new().build_hasher().finish() as u32) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -64,34 +72,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_up_to_a_limit_and_end_with_the_time_they_are_given() {
+    fn pauses_grow_up_to_a_limit_and_end_with_the_timeout() {
         let start = Instant::now();
         let mut pauses = Pauses::new(Duration::from_secs(60));
         let mut now = start;
-        let mut expected = FIRST;
+        let mut longest = FIRST;
         while let Some(pause) = pauses.next(now) {
             let is_last = now + pause == start + Duration::from_secs(60);
-            assert!((is_last || expected / 2 <= pause) && pause <= expected, "{pause:?} of {expected:?}");
-            expected = (expected * 2).min(LONGEST);
+            assert!((is_last || longest / 2 <= pause) && pause <= longest, "{pause:?} of {longest:?}");
+            longest = (longest * 2).min(LONGEST);
             now += pause;
         }
-        let tried = pauses.failing_for(now);
-        assert_eq!(tried, Duration::from_secs(60), "the last attempt is made at the end of the time");
+        assert_eq!(pauses.failing_for(now), Duration::from_secs(60), "the last attempt is made when the timeout ends");
     }
 
     #[test]
-    fn having_waited_for_the_draw_for_longer_than_a_pause_starts_them_over_too() {
+    fn only_a_wait_longer_than_a_pause_starts_the_pauses_over() {
         let start = Instant::now();
         let mut pauses = Pauses::new(Duration::from_secs(1));
         assert!(pauses.next(start).is_some());
         pauses.note_wait(Duration::from_millis(1));
-        assert_eq!(pauses.next(start + Duration::from_secs(2)), None, "the central hung up at once");
+        assert_eq!(pauses.next(start + Duration::from_secs(2)), None, "the server hung up at once");
         pauses.note_wait(Duration::from_secs(3600));
         assert!(pauses.next(start + Duration::from_secs(3600)).is_some_and(|pause| pause <= FIRST));
     }
 
     #[test]
-    fn getting_further_starts_them_over() {
+    fn progress_starts_the_pauses_over() {
         let start = Instant::now();
         let mut pauses = Pauses::new(Duration::from_secs(1));
         assert!(pauses.next(start).is_some());

@@ -1,4 +1,4 @@
-//! How far an agency has come: a bar where standard error is a terminal, a line of the log now and then where it is not.
+//! Progress of a run: a bar if standard error is a terminal, and a line of the log every few seconds if it is not.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -10,58 +10,66 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::config::client::{BetsFrom, ClientConfig};
 use crate::{event, logging};
 
-/// How often a long run says in the log how far it has come.
+/// Least time between two lines of the log.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// What a bar says: no colours.
+/// Template of the bar: no colours.
 const BAR: &str = "agency {prefix} [{bar:30}] {human_pos} of {human_len} bets, {per_sec}, {eta} left";
 
 /// The progress of one run.
 #[derive(Debug)]
 pub struct Progress {
     agency: u32,
-    bar: Option<ProgressBar>,
-    /// When it was last said in the log how many bets were stored, and how many.
-    last: (Instant, u64),
+    display: Display,
+}
+
+#[derive(Debug)]
+enum Display {
+    Bar(ProgressBar),
+    /// Lines of the log. The rate is measured from the last one: when it was written, and the bets stored by then.
+    Log {
+        written: Instant,
+        stored: u64,
+    },
 }
 
 impl Progress {
-    /// The progress of an agency so configured. For a bar, the bets of its file are counted first.
+    /// Starts to show the progress of the agency of `config`. For a bar, the rows of its file are counted first.
     pub fn new(config: &ClientConfig) -> Progress {
         let bar = match &config.bets {
             BetsFrom::File(path) if io::stderr().is_terminal() => start_bar(config.id, path),
             _ => None,
         };
-        Progress { agency: config.id, bar, last: (Instant::now(), 0) }
+        let display = bar.map_or(Display::Log { written: Instant::now(), stored: 0 }, Display::Bar);
+        Progress { agency: config.id, display }
     }
 
-    /// `stored` bets are known to be stored.
+    /// Shows that `stored` bets are stored.
     pub fn advance(&mut self, stored: u64) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(stored);
-            return;
-        }
-        let now = Instant::now();
-        let (then, stored_then) = self.last;
-        if now - then >= LINE_EVERY {
-            let a_second = stored.saturating_sub(stored_then) as f64 / (now - then).as_secs_f64();
+        let (written, stored_then) = match &self.display {
+            Display::Bar(bar) => return bar.set_position(stored),
+            Display::Log { written, stored } => (*written, *stored),
+        };
+        let elapsed = written.elapsed();
+        if elapsed >= LINE_EVERY {
+            let per_second = stored.saturating_sub(stored_then) as f64 / elapsed.as_secs_f64();
             event!(Info, "progreso", in_progress, "client_id": self.agency, "almacenadas": stored,
-                "por_segundo": format_args!("{a_second:.0}"));
-            self.last = (now, stored);
+                "por_segundo": format_args!("{per_second:.0}"));
+            self.display = Display::Log { written: Instant::now(), stored };
         }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
     }
 }
 
-/// A bar that makes room for the lines of the log. Without a readable file there is none; what is wrong with the file is
-/// said by who reads it.
+/// Starts a bar that makes room for the lines of the log, or none if the file can't be read: the source of the bets
+/// reports that.
 fn start_bar(agency: u32, file: &Path) -> Option<ProgressBar> {
     let bets = count_lines(File::open(file).ok()?).ok()?;
     let bar = ProgressBar::new(bets).with_prefix(agency.to_string());

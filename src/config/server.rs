@@ -171,7 +171,7 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
     let duration = |key| -> Result<Duration, ConfigError> { settings.duration(key) };
     Ok(Limits {
         connections: settings.number(&CONNECTIONS, 1..=1_000_000)?,
-        protocol: protocol::Limits {
+        protocol: protocol::MessageLimits {
             message_bytes: settings.number(&MESSAGE_BYTES, protocol::MAX_PACKET_BYTES..=1 << 24)?,
             batch_bets: settings.number(&BATCH_BETS, 1..=1_000_000)?,
         },

@@ -1,4 +1,4 @@
-//! What proves that an agency is that agency.
+//! Proof of an agency's identity.
 
 use std::fmt;
 
@@ -6,26 +6,36 @@ use thiserror::Error;
 
 use super::MAX_CREDENTIAL_BYTES;
 
-/// The bytes that a Hello carries as its credential, none where nothing is asked. They are never shown.
+/// Secret that a Hello carries: 1 to [`MAX_CREDENTIAL_BYTES`] bytes, or none by default. It is never shown.
+///
+/// ```
+/// use loteria::protocol::{Credential, InvalidCredential};
+///
+/// let credential = Credential::new("tres sellos")?;
+/// assert_eq!(credential.as_bytes(), b"tres sellos");
+/// assert_eq!(format!("{credential:?}"), "a credential");
+/// assert_eq!(Credential::new([0; 256]), Err(InvalidCredential::TooLong));
+/// # Ok::<(), InvalidCredential>(())
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credential(Vec<u8>);
 
-/// Why bytes are no credential. What they are is not said.
+/// Reason why bytes are not a credential. The bytes themselves are not repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidCredential {
-    /// There are none.
+    /// There are no bytes.
     #[error("is empty")]
     Empty,
-    /// There are more than a Hello may carry.
+    /// There are more bytes than a Hello may carry.
     #[error("is longer than {MAX_CREDENTIAL_BYTES} bytes")]
     TooLong,
 }
 
 impl Credential {
-    /// The credential that is these bytes.
+    /// A credential of these bytes.
     ///
     /// # Errors
-    /// [`InvalidCredential`].
+    /// [`InvalidCredential`] if there are none, or too many.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Credential, InvalidCredential> {
         let bytes = bytes.into();
         match bytes.len() {
@@ -35,12 +45,12 @@ impl Credential {
         }
     }
 
-    /// Its bytes.
+    /// Its bytes, none for the default.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether there is none.
+    /// True for the default, which proves nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,38 +1,38 @@
-//! The nine messages, their bytes, and the codes that some of them carry.
+//! The nine messages and their bytes. Numbers are big-endian.
 
 use std::fmt;
 
-use byteorder::{BigEndian, ByteOrder, WriteBytesExt};
-use thiserror::Error;
+use byteorder::{BigEndian, ByteOrder};
 
 use super::bets::Bets;
+use super::codes::{AgencyState, ErrorCode};
 use super::scanner::Malformed;
 use crate::buffer::Buffer;
 
-/// Bytes of a message's type.
+/// Bytes of the type, which every message begins with.
 pub(super) const TYPE_BYTES: usize = 2;
 
-/// What a message is: its first two bytes.
+/// Type of a message: its first two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum MessageType {
-    /// Agency to central: a batch of bets.
+    /// Agency to server: a batch of bets.
     RegisterBets = 1,
-    /// Central to agency: the batch is stored.
+    /// Server to agency: the batch is stored.
     RegisterBetOk = 2,
-    /// Central to agency: what was asked is refused.
+    /// Server to agency: the request is refused.
     RegisterBetFailed = 3,
-    /// Agency to central: says nothing, needed by nobody.
+    /// Agency to server: no meaning. Older agencies send it after each reply.
     Ack = 4,
-    /// Agency to central: no more bets will come.
+    /// Agency to server: no more bets will come.
     AllBetsSent = 5,
-    /// Agency to central: who won, of mine?
+    /// Agency to server: asks for its winners.
     RequestWinners = 6,
-    /// Central to agency: these won.
+    /// Server to agency: its winners.
     InformWinners = 7,
-    /// Agency to central: who I am.
+    /// Agency to server: number and credential.
     Hello = 8,
-    /// Central to agency: how many of your bets are stored.
+    /// Server to agency: number of its stored bets, and its state.
     Welcome = 9,
 }
 
@@ -57,16 +57,27 @@ impl MessageType {
     }
 }
 
-/// One whole message, its variable parts borrowed from the bytes it was read from.
+/// One whole message. Its variable parts are borrowed from the bytes it was decoded from.
+///
+/// ```
+/// use loteria::buffer::Buffer;
+/// use loteria::protocol::{Message, VERSION};
+///
+/// let hello = Message::Hello { version: VERSION, agency: 3, credential: b"" };
+/// let mut output = Buffer::new();
+/// hello.encode(&mut output);
+/// assert_eq!(*output, [0, 8, 0, 1, 0, 0, 0, 3, 0, 0]);
+/// assert_eq!(Message::decode(&output), Ok(hello));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// A batch of bets, all of one agency.
     RegisterBets(Bets<'a>),
     /// Every bet of the batch is stored.
     RegisterBetOk,
-    /// The request is refused, and why.
+    /// The request is refused for this reason.
     RegisterBetFailed(ErrorCode),
-    /// Nothing.
+    /// No meaning.
     Ack,
     /// The agency has no more bets.
     AllBetsSent,
@@ -74,29 +85,30 @@ pub enum Message<'a> {
     RequestWinners,
     /// The documents of the agency's winners, in the order of their bets.
     InformWinners(Documents<'a>),
-    /// The agency says who it is.
+    /// The agency identifies itself.
     Hello {
-        /// The protocol version it speaks, see [`super::VERSION`].
+        /// Protocol version of the agency, see [`super::VERSION`].
         version: u16,
-        /// Its number, from 1.
+        /// Number of the agency, from 1.
         agency: u32,
-        /// What proves that it is that agency; empty where nothing is asked.
+        /// Proof of its identity; empty if the server asks for none. At most [`super::MAX_CREDENTIAL_BYTES`].
         credential: &'a [u8],
     },
-    /// The central says where the agency stands.
+    /// The server accepts the agency on this connection.
     Welcome {
-        /// How many bets of the agency are stored.
+        /// Number of the agency's stored bets.
         stored: u64,
-        /// Whether more are taken.
+        /// State of the agency: open if more bets are accepted.
         state: AgencyState,
     },
 }
 
 impl<'a> Message<'a> {
-    /// The message that `frame` is: exactly the bytes that a [`super::Scanner`] found to be one.
+    /// Decodes `frame`: exactly the bytes that a [`super::Scanner`] found to be one message.
     ///
     /// # Errors
-    /// If the parts do not fit, or a value is not defined. The bets of a batch are looked at only as they are iterated.
+    /// [`Malformed`] if a length is inconsistent or a value is not defined. The bets of a batch are decoded only when
+    /// they are iterated.
     pub fn decode(frame: &'a [u8]) -> Result<Message<'a>, Malformed> {
         let (head, body) = frame.split_at_checked(TYPE_BYTES).ok_or(Malformed::Length)?;
         let message_type = MessageType::from_code(BigEndian::read_u16(head))?;
@@ -142,13 +154,13 @@ impl<'a> Message<'a> {
         match *self {
             Message::RegisterBets(bets) => {
                 put_type(output, MessageType::RegisterBets);
-                put_u32(output, bets.remaining());
+                output.extend_from_slice(&bets.remaining().to_be_bytes());
                 output.extend_from_slice(bets.as_bytes());
             }
             Message::RegisterBetOk => put_type(output, MessageType::RegisterBetOk),
             Message::RegisterBetFailed(code) => {
                 put_type(output, MessageType::RegisterBetFailed);
-                put_u16(output, code as u16);
+                output.extend_from_slice(&(code as u16).to_be_bytes());
             }
             Message::Ack => put_type(output, MessageType::Ack),
             Message::AllBetsSent => put_type(output, MessageType::AllBetsSent),
@@ -158,72 +170,60 @@ impl<'a> Message<'a> {
                 output.extend_from_slice(documents.0);
             }
             Message::Hello { version, agency, credential } => {
-                debug_assert!(credential.len() <= super::MAX_CREDENTIAL_BYTES, "checked where it was configured");
+                debug_assert!(credential.len() <= super::MAX_CREDENTIAL_BYTES, "Credential::new has checked it");
                 put_type(output, MessageType::Hello);
-                put_u16(output, version);
-                put_u32(output, agency);
-                put_u16(output, credential.len() as u16);
+                output.extend_from_slice(&version.to_be_bytes());
+                output.extend_from_slice(&agency.to_be_bytes());
+                output.extend_from_slice(&(credential.len() as u16).to_be_bytes());
                 output.extend_from_slice(credential);
             }
             Message::Welcome { stored, state } => {
                 put_type(output, MessageType::Welcome);
-                put_u64(output, stored);
+                output.extend_from_slice(&stored.to_be_bytes());
                 output.extend_from_slice(&[state as u8]);
             }
         }
     }
 
-    /// Appends an InformWinners with `winners` documents, up to where [those](Message::encode_documents) follow.
+    /// Appends the start of an InformWinners of `winners` documents, which [`Message::encode_documents`] completes.
+    ///
+    /// The server sends a long list in parts, so that it never holds the whole message.
     pub fn encode_winners_head(winners: usize, output: &mut Buffer) {
         put_type(output, MessageType::InformWinners);
-        put_u64(output, winners as u64);
+        output.extend_from_slice(&(winners as u64).to_be_bytes());
     }
 
-    /// Appends documents of an InformWinners.
+    /// Appends some of the documents of an InformWinners.
     pub fn encode_documents(documents: &[u32], output: &mut Buffer) {
-        documents.iter().for_each(|&document| put_u32(output, document));
+        documents.iter().for_each(|document| output.extend_from_slice(&document.to_be_bytes()));
     }
 
-    /// Bytes of an InformWinners with `winners` documents.
+    /// Length in bytes of an InformWinners of `winners` documents.
     pub fn inform_winners_bytes(winners: usize) -> usize {
         TYPE_BYTES + 8 + 4 * winners
     }
 }
 
-const BUFFER_GROWS: &str = "writing to a Buffer cannot fail";
-
-pub(super) fn put_type(output: &mut Buffer, message_type: MessageType) {
-    put_u16(output, message_type as u16);
+fn put_type(output: &mut Buffer, message_type: MessageType) {
+    output.extend_from_slice(&(message_type as u16).to_be_bytes());
 }
 
-fn put_u16(output: &mut Buffer, value: u16) {
-    output.write_u16::<BigEndian>(value).expect(BUFFER_GROWS);
-}
-
-pub(super) fn put_u32(output: &mut Buffer, value: u32) {
-    output.write_u32::<BigEndian>(value).expect(BUFFER_GROWS);
-}
-
-fn put_u64(output: &mut Buffer, value: u64) {
-    output.write_u64::<BigEndian>(value).expect(BUFFER_GROWS);
-}
-
-/// The documents of an InformWinners, as they came.
+/// Documents of an InformWinners, not decoded yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Documents<'a>(&'a [u8]);
 
 impl Documents<'_> {
-    /// How many there are.
+    /// Number of documents.
     pub fn len(&self) -> usize {
         self.0.len() / 4
     }
 
-    /// Whether there are none.
+    /// True if the agency has no winner.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each of them, in order.
+    /// The documents, in the order of their bets.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         self.0.chunks_exact(4).map(BigEndian::read_u32)
     }
@@ -232,102 +232,5 @@ impl Documents<'_> {
 impl fmt::Debug for Documents<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
-    }
-}
-
-/// What a Welcome says of an agency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum AgencyState {
-    /// Its bets are taken.
-    Open = 0,
-    /// Its AllBetsSent is stored.
-    Closed = 1,
-    /// The draw has happened.
-    Drawn = 2,
-}
-
-impl AgencyState {
-    fn from_code(code: u8) -> Option<AgencyState> {
-        [AgencyState::Open, AgencyState::Closed, AgencyState::Drawn].into_iter().find(|state| *state as u8 == code)
-    }
-}
-
-/// Why the central refuses, as RegisterBetFailed says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[repr(u16)]
-pub enum ErrorCode {
-    /// No message that an agency may send has this type.
-    #[error("unknown message type")]
-    UnknownType = 1,
-    /// A bet of the batch is not valid; nothing of the batch is stored.
-    #[error("a bet is not valid")]
-    InvalidBet = 2,
-    /// Lengths that do not fit, bad UTF-8, over a limit.
-    #[error("malformed message")]
-    Malformed = 3,
-    /// A bet or a Hello names another agency than the connection's.
-    #[error("another agency than the connection's")]
-    OtherAgency = 4,
-    /// The agency is not one of 1 to `NUM_AGENCIES`.
-    #[error("no such agency")]
-    NoSuchAgency = 5,
-    /// The agency has closed, or the draw has happened, or it has as many bets as it may: no more bets.
-    #[error("the agency has closed, or has as many bets as it may")]
-    Closed = 6,
-    /// AllBetsSent or RequestWinners before the connection has an agency.
-    #[error("the connection has no agency yet")]
-    NoAgency = 7,
-    /// The credential is missing or wrong.
-    #[error("credential missing or wrong")]
-    Credential = 8,
-    /// It could not be stored, and nothing of it was.
-    #[error("could not be stored")]
-    NotStored = 9,
-    /// A newer connection of the same agency took over.
-    #[error("a newer connection of the same agency took over")]
-    TakenOver = 10,
-    /// The Hello says a version that the central does not speak.
-    #[error("protocol version not spoken")]
-    Version = 11,
-    /// Too many connections, or too much of unfinished messages of those without an agency, or shutting down.
-    #[error("too many connections or unfinished messages, or shutting down")]
-    Unavailable = 12,
-}
-
-impl ErrorCode {
-    /// Every code, from 1 up.
-    pub const ALL: [ErrorCode; 12] = [
-        ErrorCode::UnknownType,
-        ErrorCode::InvalidBet,
-        ErrorCode::Malformed,
-        ErrorCode::OtherAgency,
-        ErrorCode::NoSuchAgency,
-        ErrorCode::Closed,
-        ErrorCode::NoAgency,
-        ErrorCode::Credential,
-        ErrorCode::NotStored,
-        ErrorCode::TakenOver,
-        ErrorCode::Version,
-        ErrorCode::Unavailable,
-    ];
-
-    /// The code with this number on the wire.
-    pub fn from_code(code: u16) -> Option<ErrorCode> {
-        ErrorCode::ALL.into_iter().find(|error| *error as u16 == code)
-    }
-
-    /// Whether the central closes the connection after saying it.
-    pub fn closes(self) -> bool {
-        !matches!(self, ErrorCode::InvalidBet | ErrorCode::OtherAgency | ErrorCode::Closed)
-    }
-}
-
-impl From<Malformed> for ErrorCode {
-    fn from(malformed: Malformed) -> ErrorCode {
-        match malformed {
-            Malformed::UnknownType(_) => ErrorCode::UnknownType,
-            _ => ErrorCode::Malformed,
-        }
     }
 }

@@ -1,32 +1,34 @@
-//! Messages to bytes and back: the wire of `protocol.md`. Pure: no sockets, no clock.
+//! The wire of `protocol.md`: messages to bytes and back. Pure: no sockets, no clock.
 //!
-//! A message is its type, a big-endian `u16`, and a body whose length follows from its first bytes. Bytes become
-//! messages in two steps. A [`Scanner`] walks over what has arrived, however it was cut, and says where the message at
-//! the front ends; it remembers how far it came, so that a message which arrives byte by byte is walked over once.
-//! When all of it is there, [`Message::decode`] gives its parts, borrowed from those bytes: no half message is
-//! ever represented. The bets of a batch are decoded one at a time by [`Bets`], and encoded one at a time into a [`Batch`].
+//! A message is its type, a big-endian `u16`, and a body whose length follows from its first bytes. Decoding takes two
+//! steps. A [`Scanner`] walks over the bytes received so far, in whatever pieces they arrived, and finds the end of the
+//! message at the front; it remembers its position, so that a message which arrives byte by byte is walked over once.
+//! Once the message is complete, [`Message::decode`] returns its parts, borrowed from those bytes: a partial message is
+//! never represented. [`Bets`] decodes the bets of a batch one at a time, and [`Batch`] encodes them one at a time.
 
 mod bets;
+mod codes;
 mod credential;
 mod message;
 mod scanner;
 
 pub use bets::{Batch, BetFault, Bets, Full};
+pub use codes::{AgencyState, ErrorCode};
 pub use credential::{Credential, InvalidCredential};
-pub use message::{AgencyState, Documents, ErrorCode, Message, MessageType};
-pub use scanner::{Limits, Malformed, Scanner};
+pub use message::{Documents, Message, MessageType};
+pub use scanner::{Malformed, MessageLimits, Scanner};
 
-/// The protocol version that [`Message::Hello`] says.
+/// Protocol version in [`Message::Hello`].
 pub const VERSION: u16 = 1;
 
-/// The most bytes that a sender puts into one message: the course's 8 kB, type and counts included.
+/// Most bytes that an agency puts into one message, type and counts included: the 8 kB of the course.
 pub const MAX_PACKET_BYTES: usize = 8192;
 
-/// The most bytes of a credential that a Hello may carry.
+/// Most bytes of the credential in a Hello.
 pub const MAX_CREDENTIAL_BYTES: usize = 255;
 
-/// The most bytes of a Hello.
+/// Most bytes of a Hello.
 pub const MAX_HELLO_BYTES: usize = 10 + MAX_CREDENTIAL_BYTES;
 
-/// Every type is below 256, so a lottery connection begins with this byte and an echo session with any other.
+/// First byte of a lottery connection, because every type is below 256. Any other byte begins an echo session.
 pub const FIRST_BYTE: u8 = 0;

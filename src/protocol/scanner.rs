@@ -1,4 +1,4 @@
-//! Where does the message at the front end? The state machine that cuts a stream of bytes into messages.
+//! State machine that cuts a stream of bytes into messages: it finds where the message at the front ends.
 
 use byteorder::{BigEndian, ByteOrder};
 use thiserror::Error;
@@ -7,44 +7,44 @@ use super::bets::{BET_LENGTH_BYTES, MIN_BET_BYTES};
 use super::message::{MessageType, TYPE_BYTES};
 use super::{MAX_CREDENTIAL_BYTES, MAX_PACKET_BYTES};
 
-/// What a [`Scanner`] refuses before anything is kept for it.
+/// Limits of one message. A [`Scanner`] refuses what exceeds them before memory is reserved for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of one message, type and counts included.
+pub struct MessageLimits {
+    /// Most bytes of one message, type and counts included.
     pub message_bytes: usize,
-    /// Bets of one RegisterBets.
+    /// Most bets of one RegisterBets.
     pub batch_bets: u32,
 }
 
-impl Default for Limits {
-    /// Eight times what a sender may put into a message: existing agencies overshoot their 8 kB by a bet.
-    fn default() -> Limits {
-        Limits { message_bytes: 8 * MAX_PACKET_BYTES, batch_bets: 1024 }
+impl Default for MessageLimits {
+    /// 64 KiB, eight times [`MAX_PACKET_BYTES`], because existing agencies exceed the 8 kB by one bet; 1,024 bets.
+    fn default() -> MessageLimits {
+        MessageLimits { message_bytes: 8 * MAX_PACKET_BYTES, batch_bets: 1024 }
     }
 }
 
-/// Why bytes cannot be a message, whatever follows them.
+/// Reason why bytes are not a message, whatever follows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[repr(u64)] // see crate::bet::InvalidBet
 pub enum Malformed {
     /// No message has this type.
     #[error("unknown message type {0}")]
     UnknownType(u16),
-    /// The message says that it is longer than [`Limits::message_bytes`].
+    /// The length of the message is more than [`MessageLimits::message_bytes`].
     #[error("a message of more than {limit} bytes")]
     MessageTooLong {
-        /// The limit it is over.
+        /// The limit.
         limit: usize,
     },
-    /// The batch says that it has more bets than [`Limits::batch_bets`].
+    /// The count of the batch is more than [`MessageLimits::batch_bets`].
     #[error("a batch of {bets} bets, more than {limit}")]
     TooManyBets {
-        /// What the batch says.
+        /// The count.
         bets: u32,
-        /// The limit it is over.
+        /// The limit.
         limit: u32,
     },
-    /// The lengths inside of a message do not fit each other.
+    /// Lengths inside the message are inconsistent.
     #[error("a length that does not fit its content")]
     Length,
     /// A name is not UTF-8.
@@ -58,20 +58,20 @@ pub enum Malformed {
 /// Finds the end of the message at the front of a growing buffer.
 ///
 /// ```
-/// use loteria::protocol::{Limits, Message, Scanner};
+/// use loteria::protocol::{MessageLimits, Message, Scanner};
 ///
-/// let mut scanner = Scanner::new(Limits::default());
+/// let mut scanner = Scanner::new(MessageLimits::default());
 /// assert_eq!(scanner.scan(&[0]), Ok(None));
 /// assert_eq!(scanner.scan(&[0, 5, 0, 6]), Ok(Some(2)));
 /// assert_eq!(Message::decode(&[0, 5]), Ok(Message::AllBetsSent));
 /// ```
 #[derive(Debug)]
 pub struct Scanner {
-    limits: Limits,
+    limits: MessageLimits,
     walk: Walk,
 }
 
-/// How far into the message at the front the scan has come.
+/// Position of the scan in the message at the front.
 #[derive(Clone, Copy, Debug)]
 enum Walk {
     /// At its type.
@@ -82,17 +82,17 @@ enum Walk {
 
 impl Scanner {
     /// A scanner at the start of a message.
-    pub fn new(limits: Limits) -> Scanner {
+    pub fn new(limits: MessageLimits) -> Scanner {
         Scanner { limits, walk: Walk::Type }
     }
 
-    /// The length of the message that begins at the start of `input`, once `input` holds all of it, and `None` until then.
+    /// Length in bytes of the message at the start of `input`, or `None` while `input` does not hold all of it.
     ///
-    /// After `None`, the next call is given the same bytes with more behind them; after a length, what follows that
-    /// many bytes.
+    /// After `None`, call again with the same bytes and more behind them. After a length, call with the bytes behind
+    /// that message.
     ///
     /// # Errors
-    /// As soon as it is certain that no message begins like this. The stream can't be followed from there on.
+    /// [`Malformed`] as soon as no message can begin like this. The stream is unusable from there on.
     pub fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, Malformed> {
         let end = match self.walk {
             Walk::Type => self.walk_message(input)?,
@@ -151,8 +151,8 @@ impl Scanner {
     }
 }
 
-impl Limits {
-    /// `bytes` as a length in memory, if a message may be that long.
+impl MessageLimits {
+    /// `bytes` as a `usize`, if a message may be that long.
     fn check_message(&self, bytes: u64) -> Result<usize, Malformed> {
         match usize::try_from(bytes) {
             Ok(bytes) if bytes <= self.message_bytes => Ok(bytes),

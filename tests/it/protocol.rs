@@ -3,7 +3,7 @@
 
 use loteria::bet::{Bet, Day};
 use loteria::buffer::Buffer;
-use loteria::protocol::{AgencyState, Batch, ErrorCode, Limits, Malformed, Message, Scanner};
+use loteria::protocol::{AgencyState, Batch, ErrorCode, Malformed, Message, MessageLimits, Scanner};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -119,7 +119,7 @@ struct Read {
 
 /// Reads `stream` in pieces of these sizes, over and over; every frame that is found must be within `limits`, and encode
 /// to the bytes that it was decoded from.
-fn read(stream: &[u8], pieces: &[usize], limits: Limits) -> Read {
+fn read(stream: &[u8], pieces: &[usize], limits: MessageLimits) -> Read {
     let mut read = Read { messages: Vec::new(), malformed: None, left: 0 };
     let mut scanner = Scanner::new(limits);
     let (mut start, mut arrived) = (0, 0);
@@ -151,7 +151,7 @@ fn read(stream: &[u8], pieces: &[usize], limits: Limits) -> Read {
     read
 }
 
-fn check_frame(frame: &[u8], message: Message<'_>, limits: Limits) -> Owned {
+fn check_frame(frame: &[u8], message: Message<'_>, limits: MessageLimits) -> Owned {
     let mut encoded = Buffer::new();
     message.encode(&mut encoded);
     assert_eq!(*encoded, *frame, "encode is the inverse of decode");
@@ -195,11 +195,11 @@ fn stream(messages: &[Owned]) -> Vec<u8> {
 /// A RegisterBets without bets: a limit on messages that allows not even that is none that can be configured.
 const SMALLEST_BATCH_BYTES: usize = 6;
 
-fn limits() -> impl Strategy<Value = Limits> {
+fn limits() -> impl Strategy<Value = MessageLimits> {
     prop_oneof![
-        Just(Limits::default()),
+        Just(MessageLimits::default()),
         (SMALLEST_BATCH_BYTES..200, 0_u32..5)
-            .prop_map(|(message_bytes, batch_bets)| Limits { message_bytes, batch_bets }),
+            .prop_map(|(message_bytes, batch_bets)| MessageLimits { message_bytes, batch_bets }),
     ]
 }
 
@@ -228,13 +228,13 @@ proptest! {
         messages in vec(message(), 0..12),
         pieces in vec(1_usize..200, 1..20),
     ) {
-        let read = read(&stream(&messages), &pieces, Limits::default());
+        let read = read(&stream(&messages), &pieces, MessageLimits::default());
         prop_assert_eq!(read, Read { messages, malformed: None, left: 0 });
     }
 
     #[test]
     fn messages_that_arrive_byte_by_byte_are_the_same_messages(messages in vec(message(), 0..4)) {
-        let read = read(&stream(&messages), &[1], Limits::default());
+        let read = read(&stream(&messages), &[1], MessageLimits::default());
         prop_assert_eq!(read, Read { messages, malformed: None, left: 0 });
     }
 
@@ -242,7 +242,7 @@ proptest! {
     fn a_message_is_not_one_before_its_last_byte(message in message(), missing in any::<Index>()) {
         let bytes = message.bytes();
         let there = missing.index(bytes.len());
-        let read = read(&bytes[..there], &[there.max(1)], Limits::default());
+        let read = read(&bytes[..there], &[there.max(1)], MessageLimits::default());
         prop_assert_eq!(read, Read { messages: vec![], malformed: None, left: there });
     }
 
@@ -328,7 +328,7 @@ fn messages_are_the_bytes_that_were_worked_out_by_hand() {
     for (hex, message) in reference() {
         let bytes = from_hex(hex);
         assert_eq!(message.bytes(), bytes, "{message:?}");
-        let read = read(&bytes, &[bytes.len()], Limits::default());
+        let read = read(&bytes, &[bytes.len()], MessageLimits::default());
         assert_eq!(read, Read { messages: vec![message], malformed: None, left: 0 }, "{hex}");
     }
 }
@@ -353,10 +353,10 @@ fn bytes_that_are_no_message_are_refused_as_soon_as_that_is_certain() {
         ("0009 0000000000000000 03", Malformed::Value),
     ] {
         let bytes = from_hex(hex);
-        let read_whole = read(&bytes, &[bytes.len()], Limits::default());
+        let read_whole = read(&bytes, &[bytes.len()], MessageLimits::default());
         assert_eq!(read_whole, Read { messages: vec![], malformed: Some(malformed), left: 0 }, "{hex}");
         let but_the_last = &bytes[..bytes.len() - 1];
-        assert_eq!(read(but_the_last, &[1], Limits::default()).malformed, None, "{hex} but its last byte");
+        assert_eq!(read(but_the_last, &[1], MessageLimits::default()).malformed, None, "{hex} but its last byte");
     }
 }
 
@@ -408,7 +408,7 @@ fn every_example_of_the_document_is_the_message_that_it_is_said_to_be_and_every_
     let examples = examples(&document);
     for (name, bytes) in &examples {
         // `read` checks that the message encodes to the same bytes.
-        let read = read(bytes, &[bytes.len()], Limits::default());
+        let read = read(bytes, &[bytes.len()], MessageLimits::default());
         let [message] = &read.messages[..] else { panic!("{name}: {read:?}") };
         assert_eq!((message.name(), read.left), (name.as_str(), 0), "{read:?}");
         if let Owned::RegisterBets(bets) = message {

@@ -8,7 +8,7 @@ use loteria::bet::Day;
 use loteria::buffer::Buffer;
 use loteria::central::Limits;
 use loteria::central::Now;
-use loteria::client::conversation::{Failure, Outcome};
+use loteria::client::conversation::{Conclusion, Failure};
 use loteria::ledger::file::{RecoveryError, Sync};
 use loteria::protocol::{self, ErrorCode, Message, Scanner};
 
@@ -406,12 +406,12 @@ impl World {
         if batches_in(&output) > 1 {
             count(Happening::Pipelined);
         }
-        match process.conversation.outcome() {
-            Some(Outcome::Winners(told)) => {
+        match process.conversation.conclusion() {
+            Some(Conclusion::Winners(told)) => {
                 let told = told.clone();
                 self.finish(index, &told)
             }
-            Some(Outcome::Stored) => Err("an agency ends without its winners".to_owned()),
+            Some(Conclusion::Stored) => Err("an agency ends without its winners".to_owned()),
             None => Ok(()),
         }
     }
@@ -437,7 +437,7 @@ impl World {
             Breakdown::Lost => true,
             Breakdown::Failed(failure) => {
                 self.judge(index, &failure)?;
-                failure.is_passing()
+                failure.is_transient()
             }
         };
         self.hang_up(index, End::Closed);
@@ -545,7 +545,7 @@ impl World {
 
 /// How many batches were sent at once.
 fn batches_in(mut output: &[u8]) -> usize {
-    let mut scanner = Scanner::new(protocol::Limits::default());
+    let mut scanner = Scanner::new(protocol::MessageLimits::default());
     let mut batches = 0;
     while let Ok(Some(length)) = scanner.scan(output) {
         batches += usize::from(matches!(Message::decode(output), Ok(Message::RegisterBets(_))));

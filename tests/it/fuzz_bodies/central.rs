@@ -53,7 +53,7 @@ struct Peer {
 fn limits() -> Limits {
     Limits {
         connections: PEERS,
-        protocol: protocol::Limits { message_bytes: 600, batch_bets: 6 },
+        protocol: protocol::MessageLimits { message_bytes: 600, batch_bets: 6 },
         echo_line_bytes: 40,
         anonymous_bytes: 600,
         unsent_bytes: 64,
@@ -215,7 +215,7 @@ impl World {
 
 /// A lottery session is told nothing but replies, and no winners before the draw.
 fn check_replies(heard: &[u8], lottery: &Lottery) {
-    let mut scanner = Scanner::new(protocol::Limits { message_bytes: 1 << 20, batch_bets: 0 });
+    let mut scanner = Scanner::new(protocol::MessageLimits { message_bytes: 1 << 20, batch_bets: 0 });
     let mut rest = heard;
     while let Some(length) = scanner.scan(rest).expect("messages") {
         match Message::decode(&rest[..length]).expect("a message") {

@@ -1,12 +1,12 @@
 //! Bytes to messages: whatever they are and however they are cut, they mean the same, and nothing else encodes to them.
 
 use loteria::buffer::Buffer;
-use loteria::protocol::{Limits, Malformed, Message, Scanner};
+use loteria::protocol::{Malformed, Message, MessageLimits, Scanner};
 
 use super::script::Script;
 
 /// The limits of [`decoder`]: small, so that a fuzzer's short inputs go beyond them.
-const LIMITS: Limits = Limits { message_bytes: 512, batch_bets: 8 };
+const LIMITS: MessageLimits = MessageLimits { message_bytes: 512, batch_bets: 8 };
 
 /// The first bytes say where to cut, the rest is the stream.
 pub fn decoder(bytes: &[u8]) {
