@@ -12,9 +12,9 @@
 //! | `STORAGE_FILEPATH` | `agency,first_name,last_name,document,birthdate,number` | before a batch is acknowledged |
 //! | the same with `.closed` | `agency,bets,agencies that take part` | before anything is drawn |
 
+mod closings;
 mod journal;
 mod recovery;
-mod rows;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -22,19 +22,17 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::bet::Bet;
+use crate::bet::{self, Bet};
 use crate::lottery::Lottery;
 
 pub use journal::{CommitError, Journal, Medium, Sync};
 pub use recovery::{Damage, Recovered, RecoveryError};
-pub use rows::{LoadBets, RowError, RowFault, load_bets, store_bets};
 
 /// The central's two files.
 #[derive(Debug)]
 pub struct Store<M> {
     bets: Journal<M>,
     closings: Journal<M>,
-    rows: rows::RowWriter,
 }
 
 impl<M: Medium> Store<M> {
@@ -49,19 +47,19 @@ impl<M: Medium> Store<M> {
         lottery: &mut Lottery,
     ) -> Result<(Store<M>, Recovered), RecoveryError> {
         let (bets, closings, recovered) = recovery::recover(bets, closings, sync, lottery)?;
-        Ok((Store { bets, closings, rows: rows::RowWriter::new() }, recovered))
+        Ok((Store { bets, closings }, recovered))
     }
 
     /// Adds `bet` to the next commit.
     pub fn stage_bet(&mut self, bet: &Bet<'_>) {
-        self.rows.write_bet(bet, self.bets.staged());
+        bet::write_row(bet, self.bets.staged());
     }
 
     /// Adds the closing of `agency`, all of whose `bets` are committed, to the next commit of closings.
     ///
     /// `agencies` take part: a contest that has begun to close goes on with as many, or its draw could happen twice.
     pub fn stage_closing(&mut self, agency: u32, bets: u64, agencies: u32) {
-        rows::write_closing(agency, bets, agencies, self.closings.staged());
+        closings::write_closing(agency, bets, agencies, self.closings.staged());
     }
 
     /// Bytes of rows that wait for the next commit of bets.

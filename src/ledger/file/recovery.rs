@@ -6,11 +6,11 @@
 
 use std::io::{self, Read, SeekFrom};
 
-use csv::ByteRecord;
 use thiserror::Error;
 
+use super::closings::{Closing, read_closings};
 use super::journal::{Journal, Medium, Sync};
-use super::rows::{self, MAX_ROW_BYTES, RowError, RowFault};
+use crate::bet::{MAX_ROW_BYTES, RowError, load_bets};
 use crate::lottery::Lottery;
 use crate::planted::{Fault, planted};
 
@@ -110,7 +110,7 @@ pub(super) fn recover<M: Medium>(
 }
 
 fn recover_bets(bets: impl Read, lottery: &mut Lottery) -> Result<(), Damage> {
-    let mut rows = rows::load_bets(bets);
+    let mut rows = load_bets(bets);
     while let Some(bet) = rows.next_bet()? {
         if lottery.find(bet.agency).is_err() {
             let (agency, agencies) = (bet.agency, lottery.agencies());
@@ -123,11 +123,8 @@ fn recover_bets(bets: impl Read, lottery: &mut Lottery) -> Result<(), Damage> {
 }
 
 fn recover_closings(closings: impl Read, lottery: &mut Lottery) -> Result<(), Damage> {
-    let mut rows = rows::reader(closings);
-    let mut row = ByteRecord::new();
-    while rows::next_row(&mut rows, &mut row)? {
-        let line = rows::line_of(&row);
-        let [agency, closed_with, agencies] = parse_closing(&row).map_err(|fault| rows::at_row(&row, fault))?;
+    for closing in read_closings(closings) {
+        let Closing { line, agency, bets: closed_with, agencies } = closing?;
         if agencies != u64::from(lottery.agencies()) {
             return Err(Damage::OtherAgencies { line, agencies, now: lottery.agencies() });
         }
@@ -146,15 +143,6 @@ fn recover_closings(closings: impl Read, lottery: &mut Lottery) -> Result<(), Da
     }
     lottery.commit_closings();
     Ok(())
-}
-
-/// Agency, its bets, how many agencies take part.
-fn parse_closing(row: &ByteRecord) -> Result<[u64; 3], RowFault> {
-    if row.len() != 3 {
-        return Err(RowFault::Fields { found: row.len(), expected: 3 });
-    }
-    let number = |field: usize, name| rows::parse_number(&row[field], name);
-    Ok([number(0, "agency")?, number(1, "bets")?, number(2, "agencies")?])
 }
 
 /// Where the rows of a file end, in bytes from its start, and how many bytes follow.
