@@ -92,8 +92,9 @@ fn opening(agency: u32) -> Vec<u8> {
     let mut batch = Batch::begin(&mut bytes);
     for position in 0..BETS {
         let number = if position == 0 { WINNER_NUMBER } else { 1 };
+        let name = "Ana".try_into().expect("a name");
         let (document, birthdate) = (agency + position, Day::OLDEST_BIRTHDATE);
-        let bet = Bet { agency, first_name: "Ana".into(), last_name: "Paz".into(), document, birthdate, number };
+        let bet = Bet { agency, first_name: name, last_name: name, document, birthdate, number };
         batch.push(&bet).expect("it fits into a packet");
     }
     batch.finish();

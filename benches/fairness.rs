@@ -166,9 +166,9 @@ fn give_way() {
 fn batch(agency: u32, bets: u32) -> Vec<u8> {
     let mut bytes = Buffer::new();
     let mut batch = Batch::begin(&mut bytes);
-    let birthdate = Day::OLDEST_BIRTHDATE;
+    let (name, birthdate) = ("Ana".try_into().expect("a name"), Day::OLDEST_BIRTHDATE);
     for document in 1..=bets {
-        let bet = Bet { agency, first_name: "Ana".into(), last_name: "Paz".into(), document, birthdate, number: 7 };
+        let bet = Bet { agency, first_name: name, last_name: name, document, birthdate, number: 7 };
         batch.push(&bet).expect("it fits into a packet");
     }
     batch.finish();

@@ -1,14 +1,13 @@
-//! Bytes that are put together one behind the other, and then written or sent.
+//! A growing buffer of bytes that are to be written or sent.
 
 use std::fmt;
 use std::io;
 use std::ops::Deref;
 
-/// A `Vec` of bytes with room behind them that can be written to before it counts.
+/// A `Vec` of bytes with initialized room behind them: a row or a batch is written to the room, in place, and then added.
 ///
-/// `Vec::spare_capacity_mut` is for that too, but to have counted what was written there needs `unsafe`. Here room is set to zero
-/// when it is allocated, and never again: a row or a batch is put together where it belongs, which is not cleared for it, and
-/// nothing is copied.
+/// `Vec::spare_capacity_mut` gives such room too, but needs `unsafe` to add it. Here room is set to zero once, when it is
+/// allocated.
 ///
 /// ```
 /// use loteria::buffer::Buffer;
@@ -22,18 +21,18 @@ use std::ops::Deref;
 /// ```
 #[derive(Default)]
 pub struct Buffer {
-    /// Its bytes, and behind them room.
+    /// The bytes, then the room.
     bytes: Vec<u8>,
     length: usize,
 }
 
 impl Buffer {
-    /// An empty one, for which nothing is allocated.
+    /// An empty buffer, which allocates nothing.
     pub const fn new() -> Buffer {
         Buffer { bytes: Vec::new(), length: 0 }
     }
 
-    /// The next `bytes` bytes behind its end, whatever they hold. They count once they are [added](Buffer::add).
+    /// The `bytes` bytes behind the end, with any contents. They are part of the buffer once they are [added](Buffer::add).
     #[inline(always)]
     pub fn room(&mut self, bytes: usize) -> &mut [u8] {
         let end = self.length + bytes;
@@ -49,12 +48,12 @@ impl Buffer {
         self.bytes.resize(self.bytes.capacity(), 0);
     }
 
-    /// The first `bytes` of its room are part of it from now on.
+    /// Makes the first `bytes` of the room part of the buffer.
     ///
     /// # Panics
-    /// If there is not as much [room](Buffer::room).
+    /// If there is less [room](Buffer::room).
     pub fn add(&mut self, bytes: usize) {
-        assert!(bytes <= self.bytes.len() - self.length, "room comes first");
+        assert!(bytes <= self.bytes.len() - self.length, "added without room");
         self.length += bytes;
     }
 
@@ -64,22 +63,22 @@ impl Buffer {
         self.length += bytes.len();
     }
 
-    /// Forgets all but the first `length` bytes.
+    /// Keeps the first `length` bytes.
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }
 
-    /// Forgets all of it. Its room is kept.
+    /// Removes all bytes and keeps the room.
     pub fn clear(&mut self) {
         self.length = 0;
     }
 
-    /// How many bytes are allocated for it.
+    /// The number of bytes that are allocated.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Gives back what is allocated beyond `bytes`, or beyond its length if that is more.
+    /// Frees what is allocated beyond `bytes`, or beyond the length if that is more.
     pub fn shrink_to(&mut self, bytes: usize) {
         self.bytes.truncate(self.length.max(bytes));
         self.bytes.shrink_to(bytes);
@@ -125,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_no_part_of_it_until_it_is_added() {
+    fn room_is_not_part_of_the_buffer_until_it_is_added() {
         let mut buffer = Buffer::new();
         buffer.extend_from_slice(b"ab");
         buffer.room(1000).fill(b'x');
@@ -140,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    #[should_panic = "room comes first"]
-    fn what_was_no_room_cannot_be_added() {
+    #[should_panic = "added without room"]
+    fn bytes_without_room_cannot_be_added() {
         Buffer::new().add(1);
     }
 
     #[test]
-    fn what_is_allocated_is_given_back_but_for_what_it_holds() {
+    fn shrinking_frees_everything_but_the_contents() {
         let mut buffer = Buffer::new();
         buffer.extend_from_slice(&[b'x'; 5000]);
         buffer.shrink_to(100);

@@ -26,7 +26,6 @@
 //! | [`protocol`] | the wire, without any I/O |
 //! | [`bet`] | the domain |
 //! | [`buffer`] | what a row, a batch or a reply is put together in, where it leaves from |
-//! | `text` | text by sixteen bytes, numbers by eight digits |
 //! | `planted` | mistakes on purpose, for the simulator to find (feature `planted-faults`) |
 //!
 //! `protocol.md` says what is on the wire; README says how to run it all.
@@ -46,4 +45,3 @@ mod planted;
 pub mod planted;
 pub mod protocol;
 pub mod server;
-mod text;

@@ -309,11 +309,12 @@ impl Lottery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bet::{Day, WINNER_NUMBER};
+    use crate::bet::{Day, Name, WINNER_NUMBER};
 
     fn bet(agency: u32, document: u32, number: u32) -> Bet<'static> {
         let birthdate = Day::OLDEST_BIRTHDATE;
-        Bet { agency, first_name: "Ana".into(), last_name: "Paz".into(), document, birthdate, number }
+        let ana = "Ana".try_into().expect("a name");
+        Bet { agency, first_name: ana, last_name: ana, document, birthdate, number }
     }
 
     fn close(lottery: &mut Lottery, agency: u32) -> bool {

@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use loteria::bet::store_bets;
 use loteria::client::source::{BetFile, BetSource};
-use loteria::ledger::file::store_bets;
 
 use crate::Failure;
 use crate::report::{Report, Table, count, median, millions, time};

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::requests::code_of;
 use super::session::{Order, Speaking};
 use super::{Answer, Central, ConnectionId};
-use crate::bet::Day;
+use crate::bet::{self, Day};
 use crate::event;
 use crate::lottery::Refusal;
 use crate::planted::{Fault, planted};
@@ -123,7 +123,7 @@ impl Central {
             }
             bet.validate(today).map_err(|invalid| refused(invalid.into()))?;
             self.lottery.stage_bet(&bet);
-            self.rows.write_bet(&bet, &mut self.commit.rows);
+            bet::write_row(&bet, &mut self.commit.rows);
             last = Some((bet.document, bet.number));
         }
         Ok(Staged { agency, only: last.filter(|_| position == 1) })

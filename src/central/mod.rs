@@ -46,7 +46,6 @@ use thiserror::Error;
 
 use crate::bet::Day;
 use crate::event;
-use crate::ledger::file::rows::RowWriter;
 use crate::ledger::{Commit, Outcome, Recovered};
 use crate::lottery::{Contradiction, Lottery};
 use crate::protocol::ErrorCode;
@@ -133,7 +132,6 @@ pub struct Central {
     accepted: u64,
     speakers: Speakers,
     budget: Budget,
-    rows: RowWriter,
     /// Staged bets and closings. Does not change while it is in flight.
     commit: Commit,
     /// The moment at which `commit` was sealed, while it is in flight.
@@ -158,7 +156,6 @@ impl Central {
             lottery,
             sessions: SecondaryMap::new(),
             accepted: 0,
-            rows: RowWriter::new(),
             commit: Commit::default(),
             in_flight_since: None,
             answers: Vec::new(),

@@ -16,7 +16,6 @@ pub mod echo;
 pub mod interrupt;
 pub mod pauses;
 pub mod progress;
-mod rows;
 pub mod source;
 
 use std::time::{Duration, Instant};

@@ -6,18 +6,16 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-pub use super::rows::Fault;
-use super::rows::{Rows, parse_number};
-use crate::bet::{Bet, Day, InvalidBet};
+use crate::bet::{Bet, Day, InvalidBet, RowError, RowFault, Rows};
 use crate::config::client::{BetVariables, BetsFrom};
 use crate::protocol::Batch;
 
 /// The bets of one agency, in order, each valid.
 pub trait BetSource {
-    /// Makes the next bet the one that follows when `stored` bets of the agency are stored.
+    /// Goes to the bet that follows when `stored` bets of the agency are stored.
     ///
     /// # Errors
-    /// [`SourceError::StoredMore`] if there are not as many, and what reading can run into.
+    /// [`SourceError::StoredMore`] if the source has fewer, and errors of reading.
     fn resume_after(&mut self, stored: u64) -> Result<(), SourceError>;
 
     /// The next bet, the same until it is [taken](BetSource::take); `None` after the last.
@@ -26,19 +24,13 @@ pub trait BetSource {
     /// If it can't be read, or is not valid.
     fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError>;
 
-    /// Goes on to the bet after the one that was peeked at.
+    /// Goes on behind the bet that was peeked at.
     fn take(&mut self);
 
-    /// Adds the next bet to `batch` and goes on to the one after it. Gives the document and the number of the one that was added:
-    /// `None` if it does not fit, or there is none.
-    ///
-    /// # Errors
-    /// If the bet can't be read, or is not valid.
-    fn push(&mut self, batch: &mut Batch<'_>) -> Result<Option<(u32, u32)>, SourceError> {
-        push_peeked(self, batch)
-    }
+    /// True if these are all the bets of the agency, so that it closes after them.
+    fn is_whole_agency(&self) -> bool;
 
-    /// Adds the next bets to `batch` until it holds `at_most`, no more fit, or there are no more. Gives the document and the
+    /// Adds the next bets to `batch` until it has `at_most`, no more fit, or there are no more. Gives the document and the
     /// number of the last one that was added.
     ///
     /// # Errors
@@ -46,28 +38,14 @@ pub trait BetSource {
     fn fill(&mut self, batch: &mut Batch<'_>, at_most: u32) -> Result<Option<(u32, u32)>, SourceError> {
         let mut last = None;
         while batch.bets() < at_most
-            && let Some(pushed) = self.push(batch)?
+            && let Some(bet) = self.peek()?
+            && batch.push(&bet).is_ok()
         {
-            last = Some(pushed);
+            last = Some((bet.document, bet.number));
+            self.take();
         }
         Ok(last)
     }
-
-    /// Whether these are all the bets of the agency, so that it closes after them.
-    fn is_whole_agency(&self) -> bool;
-}
-
-/// Adds the bet that is next to be taken from `source`: see [`BetSource::push`].
-fn push_peeked(
-    source: &mut (impl BetSource + ?Sized),
-    batch: &mut Batch<'_>,
-) -> Result<Option<(u32, u32)>, SourceError> {
-    let Some(bet) = source.peek()? else { return Ok(None) };
-    let pushed = batch.push(&bet).is_ok().then_some((bet.document, bet.number));
-    if pushed.is_some() {
-        source.take();
-    }
-    Ok(pushed)
 }
 
 impl<S: BetSource + ?Sized> BetSource for Box<S> {
@@ -83,20 +61,17 @@ impl<S: BetSource + ?Sized> BetSource for Box<S> {
         (**self).take();
     }
 
-    fn push(&mut self, batch: &mut Batch<'_>) -> Result<Option<(u32, u32)>, SourceError> {
-        (**self).push(batch)
-    }
-
-    fn fill(&mut self, batch: &mut Batch<'_>, at_most: u32) -> Result<Option<(u32, u32)>, SourceError> {
-        (**self).fill(batch, at_most)
-    }
-
     fn is_whole_agency(&self) -> bool {
         (**self).is_whole_agency()
     }
+
+    /// One dynamic call for a batch instead of two for each bet.
+    fn fill(&mut self, batch: &mut Batch<'_>, at_most: u32) -> Result<Option<(u32, u32)>, SourceError> {
+        (**self).fill(batch, at_most)
+    }
 }
 
-/// Why there is no next bet though there should be.
+/// Why the next bet can't be had.
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// There is no such file.
@@ -110,35 +85,33 @@ pub enum SourceError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// A row is no valid bet.
-    #[error("{} line {line}: {fault}", path.display())]
+    #[error("{} {error}", path.display())]
     Row {
         /// The file.
         path: PathBuf,
-        /// The line that the row begins at, from 1.
-        line: u64,
-        /// What is wrong.
-        fault: Fault,
+        /// The row and the reason.
+        error: RowError,
     },
     /// The bet of the environment is not valid.
     #[error("{variable}: {fault}")]
     Variable {
         /// The variable that is wrong.
         variable: &'static str,
-        /// What is wrong.
+        /// The reason.
         fault: InvalidBet,
     },
-    /// The central has more bets of this agency than there are here.
+    /// The server has more bets of this agency than the file.
     #[error("the central has {stored} bets of this agency, and {} holds only {held}: is it the file that was sent?", path.display())]
     StoredMore {
         /// The file.
         path: PathBuf,
-        /// What the central has.
+        /// Bets that the server has.
         stored: u64,
-        /// What the file has.
+        /// Bets that the file has.
         held: u64,
     },
 }
@@ -154,14 +127,13 @@ pub fn open(from: &BetsFrom, agency: u32) -> Result<Box<dyn BetSource>, SourceEr
     })
 }
 
-/// A file of the course's format, read a row at a time: `first name,last name,document,birthdate,number`, no header.
+/// A file of the course's format: `first name,last name,document,birthdate,number`, no header.
 #[derive(Debug)]
 pub struct BetFile {
     path: PathBuf,
     agency: u32,
-    today: Day,
     rows: Rows<File>,
-    /// Bets taken, or skipped.
+    /// Bets taken or skipped.
     taken: u64,
 }
 
@@ -169,42 +141,13 @@ impl BetFile {
     /// The bets in the file at `path`, from the first.
     ///
     /// # Errors
-    /// [`SourceError::Io`].
+    /// [`SourceError::Missing`], [`SourceError::Io`].
     pub fn open(path: &Path, agency: u32) -> Result<BetFile, SourceError> {
-        let rows = open_rows(path)?;
-        Ok(BetFile { path: path.to_owned(), agency, today: Day::today(), rows, taken: 0 })
-    }
-
-    /// Goes on behind the next row, and says whether there was one.
-    fn skip_one(&mut self) -> Result<bool, SourceError> {
-        match self.rows.peek_plain(self.agency).map(|(_, bytes)| bytes) {
-            Some(bytes) => self.take_plain(bytes),
-            None if self.is_row_left()? => self.take(),
-            None => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    /// Goes on behind the next row, which is plain and takes so many bytes.
-    #[inline(always)]
-    fn take_plain(&mut self, bytes: usize) {
-        self.rows.take_plain(bytes);
-        self.taken += 1;
-    }
-
-    /// Reads the next row, if it has not been read, and says whether there is one.
-    fn is_row_left(&mut self) -> Result<bool, SourceError> {
-        self.rows.peek().map_err(|error| SourceError::Io { path: self.path.clone(), error })
-    }
-
-    fn parse_row(&self) -> Result<Bet<'_>, Fault> {
-        let bet = self.rows.bet(self.agency)?;
-        bet.validate(self.today)?;
-        Ok(bet)
+        Ok(BetFile { path: path.to_owned(), agency, rows: open_rows(path, agency)?, taken: 0 })
     }
 }
 
-fn open_rows(path: &Path) -> Result<Rows<File>, SourceError> {
+fn open_rows(path: &Path, agency: u32) -> Result<Rows<File>, SourceError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => SourceError::Missing { path: path.to_owned() },
         _ => SourceError::Io { path: path.to_owned(), error },
@@ -213,48 +156,44 @@ fn open_rows(path: &Path) -> Result<Rows<File>, SourceError> {
     if file.metadata().map_err(failed)?.is_dir() {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
-    Rows::new(file).map_err(failed)
+    Ok(Rows::new(file, Some(agency), Day::today()))
+}
+
+impl SourceError {
+    #[cold]
+    fn of_row(path: &Path, error: RowError) -> SourceError {
+        let path = path.to_owned();
+        match error {
+            RowError { fault: RowFault::Unreadable(error), .. } => SourceError::Io { path, error },
+            error => SourceError::Row { path, error },
+        }
+    }
 }
 
 impl BetSource for BetFile {
     fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
         if stored < self.taken {
-            self.rows = open_rows(&self.path)?;
+            self.rows = open_rows(&self.path, self.agency)?;
             self.taken = 0;
         }
         while self.taken < stored {
-            if !self.skip_one()? {
+            if !self.rows.skip().map_err(|error| SourceError::of_row(&self.path, error))? {
                 return Err(SourceError::StoredMore { path: self.path.clone(), stored, held: self.taken });
             }
+            self.taken += 1;
         }
         Ok(())
     }
 
+    #[inline(always)]
     fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
-        if !self.is_row_left()? {
-            return Ok(None);
-        }
-        let row_fault = |fault| SourceError::Row { path: self.path.clone(), line: self.rows.line(), fault };
-        self.parse_row().map(Some).map_err(row_fault)
-    }
-
-    fn take(&mut self) {
-        self.rows.take();
-        self.taken += 1;
+        self.rows.peek().map_err(|error| SourceError::of_row(&self.path, error))
     }
 
     #[inline(always)]
-    fn push(&mut self, batch: &mut Batch<'_>) -> Result<Option<(u32, u32)>, SourceError> {
-        if let Some((bet, bytes)) = self.rows.peek_plain(self.agency)
-            && bet.validate(self.today).is_ok()
-            && batch.push(&bet).is_ok()
-        {
-            let pushed = (bet.document, bet.number);
-            self.take_plain(bytes);
-            return Ok(Some(pushed));
-        }
-        // Whatever keeps it from being that easy is found out here, the end of the file and a full batch among it.
-        push_peeked(self, batch)
+    fn take(&mut self) {
+        self.rows.take();
+        self.taken += 1;
     }
 
     fn is_whole_agency(&self) -> bool {
@@ -265,13 +204,9 @@ impl BetSource for BetFile {
 /// The bet of exercise 5, from five environment variables.
 #[derive(Debug)]
 pub struct OneBet {
-    first_name: String,
-    last_name: String,
-    document: u32,
-    birthdate: Day,
-    number: u32,
+    variables: BetVariables,
     agency: u32,
-    /// How many bets the agency had before this one.
+    /// Bets that the agency had before this one, once known.
     before: Option<u64>,
     is_taken: bool,
 }
@@ -282,30 +217,16 @@ impl OneBet {
     /// # Errors
     /// [`SourceError::Variable`] for the first that is not valid.
     pub fn new(variables: &BetVariables, agency: u32) -> Result<OneBet, SourceError> {
-        let wrong = |fault| SourceError::Variable { variable: variable_of(fault), fault };
-        let bet = OneBet {
-            first_name: variables.first_name.clone(),
-            last_name: variables.last_name.clone(),
-            document: parse_number(variables.document.as_bytes()).ok_or(wrong(InvalidBet::Document))?,
-            birthdate: variables.birthdate.parse().map_err(|_| wrong(InvalidBet::Birthdate))?,
-            number: parse_number(variables.number.as_bytes()).ok_or(wrong(InvalidBet::Number))?,
-            agency,
-            before: None,
-            is_taken: false,
-        };
-        bet.as_bet().validate(Day::today()).map_err(wrong)?;
+        let bet = OneBet { variables: variables.clone(), agency, before: None, is_taken: false };
+        bet.bet()?;
         Ok(bet)
     }
 
-    fn as_bet(&self) -> Bet<'_> {
-        Bet {
-            agency: self.agency,
-            first_name: self.first_name.as_str().into(),
-            last_name: self.last_name.as_str().into(),
-            document: self.document,
-            birthdate: self.birthdate,
-            number: self.number,
-        }
+    fn bet(&self) -> Result<Bet<'_>, SourceError> {
+        let BetVariables { first_name, last_name, document, birthdate, number } = &self.variables;
+        let fields = [first_name, last_name, document, birthdate, number].map(|text| text.as_bytes());
+        let bet = Bet::parse(self.agency, fields).and_then(|bet| bet.validate(Day::today()).map(|()| bet));
+        bet.map_err(|fault| SourceError::Variable { variable: variable_of(fault), fault })
     }
 }
 
@@ -320,14 +241,14 @@ fn variable_of(fault: InvalidBet) -> &'static str {
 }
 
 impl BetSource for OneBet {
-    /// The agency may have had any number of bets before: what is stored counts from the first time it is heard.
+    /// The agency may have had any number of bets before: the first number of stored bets that is heard is those.
     fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
         self.is_taken = stored > *self.before.get_or_insert(stored);
         Ok(())
     }
 
     fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
-        Ok((!self.is_taken).then(|| self.as_bet()))
+        if self.is_taken { Ok(None) } else { self.bet().map(Some) }
     }
 
     fn take(&mut self) {

@@ -1,4 +1,4 @@
-//! The bets of a batch: decoded one at a time from a message's bytes, encoded one at a time into a buffer.
+//! The bets of a batch, decoded and encoded one at a time.
 
 use std::fmt;
 
@@ -8,30 +8,29 @@ use thiserror::Error;
 use super::MAX_PACKET_BYTES;
 use super::message::{MessageType, TYPE_BYTES};
 use super::scanner::Malformed;
-use crate::bet::{Bet, Day, InvalidBet, Name, NotUtf8};
+use crate::bet::{Bet, Day, InvalidBet, InvalidName, Name};
 use crate::buffer::Buffer;
 
-/// Bytes of the length that stands before each bet.
+/// Bytes of the length before each bet.
 pub(super) const BET_LENGTH_BYTES: usize = 8;
 
 /// Bytes of a bet with empty names: agency, two name lengths, document, birthdate, number.
 pub(super) const MIN_BET_BYTES: usize = 4 + 4 + 4 + 4 + 8 + 4;
 
-/// The bets of a RegisterBets that have not been iterated yet.
+/// The bets of a RegisterBets that are still to be decoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Bets<'a> {
     remaining: u32,
     bytes: &'a [u8],
 }
 
-/// Why the next bet of a batch is none.
+/// Why the next bet of a batch can't be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[repr(u64)] // see crate::bet::InvalidBet
 pub enum BetFault {
     /// Its bytes do not fit the protocol.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// Its bytes fit, but what they say is not valid.
+    /// A field is not valid.
     #[error(transparent)]
     Invalid(#[from] InvalidBet),
 }
@@ -41,7 +40,7 @@ impl<'a> Bets<'a> {
         Bets { remaining, bytes }
     }
 
-    /// How many bets are still to come.
+    /// The number of bets that are still to be decoded.
     pub fn remaining(&self) -> u32 {
         self.remaining
     }
@@ -63,7 +62,7 @@ impl<'a> Bets<'a> {
 impl<'a> Iterator for Bets<'a> {
     type Item = Result<Bet<'a>, BetFault>;
 
-    /// The next bet. It is not validated, except that its birthdate is a day.
+    /// The next bet. Its numbers and the range of its birthdate are not validated.
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         self.remaining = self.remaining.checked_sub(1)?;
@@ -83,17 +82,21 @@ fn decode_bet(bytes: &[u8]) -> Result<Bet<'_>, BetFault> {
     let (first_name, rest) = split_name(rest)?;
     let (last_name, rest) = split_name(rest)?;
     let rest: &[u8; BEHIND_NAMES_BYTES] = rest.try_into().map_err(|_| Malformed::Length)?;
-    Ok(Bet {
-        agency,
-        first_name,
-        last_name,
-        document: BigEndian::read_u32(rest),
-        birthdate: Day::from_unix_seconds(BigEndian::read_i64(&rest[4..])).ok_or(InvalidBet::Birthdate)?,
-        number: BigEndian::read_u32(&rest[12..]),
-    })
+    let document = BigEndian::read_u32(rest);
+    let birthdate = Day::from_unix_seconds(BigEndian::read_i64(&rest[4..]));
+    let number = BigEndian::read_u32(&rest[12..]);
+    match (first_name, last_name, birthdate) {
+        (Ok(first_name), Ok(last_name), Some(birthdate)) => {
+            Ok(Bet { agency, first_name, last_name, document, birthdate, number })
+        }
+        (Err(InvalidName::NotUtf8), ..) | (_, Err(InvalidName::NotUtf8), _) => Err(Malformed::NotUtf8.into()),
+        (_, _, None) => Err(InvalidBet::Birthdate.into()),
+        (Err(name), ..) => Err(InvalidBet::FirstName(name).into()),
+        (_, Err(name), _) => Err(InvalidBet::LastName(name).into()),
+    }
 }
 
-/// Document, birthdate, number.
+/// Bytes of document, birthdate and number.
 const BEHIND_NAMES_BYTES: usize = 4 + 8 + 4;
 
 fn split_u32(bytes: &[u8]) -> Result<(u32, &[u8]), Malformed> {
@@ -102,17 +105,16 @@ fn split_u32(bytes: &[u8]) -> Result<(u32, &[u8]), Malformed> {
 }
 
 #[inline(always)]
-fn split_name(bytes: &[u8]) -> Result<(Name<'_>, &[u8]), Malformed> {
+fn split_name(bytes: &[u8]) -> Result<(Result<Name<'_>, InvalidName>, &[u8]), Malformed> {
     let (length, bytes) = split_u32(bytes)?;
     let rest = bytes.get(length as usize..).ok_or(Malformed::Length)?;
-    let name = Name::at_front_of(bytes, length as usize).map_err(|NotUtf8| Malformed::NotUtf8)?;
-    Ok((name, rest))
+    Ok((Name::at_front(bytes, length as usize), rest))
 }
 
-/// A RegisterBets in the making, at the end of a buffer that may hold other messages before it.
+/// An encoder of one RegisterBets, which it appends to a buffer.
 ///
-/// A batch never takes more than [`MAX_PACKET_BYTES`]. A batch that is dropped, or finished without a bet,
-/// leaves the buffer as it was.
+/// The message has at most [`MAX_PACKET_BYTES`]. A batch that is dropped, or finished without a bet, leaves the buffer as it
+/// was.
 ///
 /// ```
 /// use loteria::buffer::Buffer;
@@ -125,23 +127,23 @@ fn split_name(bytes: &[u8]) -> Result<(Name<'_>, &[u8]), Malformed> {
 /// ```
 #[derive(Debug)]
 pub struct Batch<'o> {
-    /// The batch is put together in the room behind what this holds.
+    /// The message is written to the room of this buffer.
     output: &'o mut Buffer,
-    /// Bytes that it takes so far, those before its bets included.
+    /// Bytes of the message so far.
     bytes: usize,
     bets: u32,
 }
 
-/// The bet would make the batch longer than a packet may be: it goes into the next one.
+/// The bet does not fit into this packet. It goes into the next batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the batch is full")]
 pub struct Full;
 
-/// Bytes of a RegisterBets before its bets: its type and their number.
+/// Bytes of a RegisterBets before its bets: the type and the number of bets.
 const HEAD_BYTES: usize = TYPE_BYTES + 4;
 
 impl<'o> Batch<'o> {
-    /// An empty batch behind what `output` holds.
+    /// An empty batch at the end of `output`.
     pub fn begin(output: &'o mut Buffer) -> Batch<'o> {
         Batch { output, bytes: HEAD_BYTES, bets: 0 }
     }
@@ -149,7 +151,7 @@ impl<'o> Batch<'o> {
     /// Adds a bet.
     ///
     /// # Errors
-    /// [`Full`] if it no longer fits, and the batch is as it was. The first bet always fits if it is valid.
+    /// [`Full`] if it does not fit; the batch is as it was. The first bet always fits.
     #[inline(always)]
     pub fn push(&mut self, bet: &Bet<'_>) -> Result<(), Full> {
         let (first_name, last_name) = (bet.first_name.as_bytes(), bet.last_name.as_bytes());
@@ -176,12 +178,12 @@ impl<'o> Batch<'o> {
         Ok(())
     }
 
-    /// How many bets it holds.
+    /// The number of bets in it.
     pub fn bets(&self) -> u32 {
         self.bets
     }
 
-    /// Completes the message and says how many bets it holds. Without a bet there is no message.
+    /// Completes the message and gives the number of its bets. Without a bet there is no message.
     pub fn finish(self) -> u32 {
         if self.bets > 0 {
             let head = self.output.room(HEAD_BYTES);

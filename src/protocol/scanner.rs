@@ -25,7 +25,6 @@ impl Default for MessageLimits {
 
 /// Reason why bytes are not a message, whatever follows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[repr(u64)] // see crate::bet::InvalidBet
 pub enum Malformed {
     /// No message has this type.
     #[error("unknown message type {0}")]

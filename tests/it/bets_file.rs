@@ -5,8 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::fixture::by_hand::{self, REGISTER_BET_OK, register_bets};
 use crate::fixture::{Central, run};
-use loteria::bet::{Bet, Day};
-use loteria::ledger::file::{load_bets, store_bets};
+use loteria::bet::{Bet, Day, load_bets, store_bets};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -46,8 +45,8 @@ fn bet<'a>(first_name: &'a str, last_name: &'a str) -> Bet<'a> {
     let birthdate = "1999-03-17".parse().expect("a day");
     Bet {
         agency: 1,
-        first_name: first_name.into(),
-        last_name: last_name.into(),
+        first_name: first_name.try_into().expect("a name"),
+        last_name: last_name.try_into().expect("a name"),
         document: 30_904_465,
         birthdate,
         number: 7574,
@@ -125,8 +124,7 @@ fn python_writes_the_same_for_thousands_of_bets() {
     let mut ours = Vec::new();
     for (agency, [first_name, last_name], document, birthdate, number) in &bets {
         let (agency, document, birthdate, number) = (*agency, *document, *birthdate, *number);
-        let names = (first_name.as_str().into(), last_name.as_str().into());
-        let bet = Bet { agency, first_name: names.0, last_name: names.1, document, birthdate, number };
+        let bet = Bet { agency, document, birthdate, number, ..bet(first_name, last_name) };
         store_bets(&mut ours, [bet]).expect("stored");
         fields += &format!("{agency}\0{first_name}\0{last_name}\0{document}\0{birthdate}\0{number}\0");
     }

@@ -5,7 +5,7 @@ use crate::fixture::by_hand::{
     ACK, BIRTHDATE, Bet, OPEN, REGISTER_BET_OK, hello, hello_in_version, register_bet_failed, register_bets, welcome,
 };
 use crate::fixture::{Central, wait_for};
-use loteria::ledger::file::load_bets;
+use loteria::bet::load_bets;
 
 const DAY: i64 = 86_400;
 /// 1900-01-01.
@@ -149,7 +149,7 @@ fn a_name_stays_one_field_of_one_row() {
     let mut rows = load_bets(stored.as_bytes());
     for name in NAMES {
         let bet = rows.next_bet().expect("a row").expect("one for each");
-        assert_eq!((bet.first_name, bet.last_name, bet.document, bet.number), (name.into(), name.into(), 7, 7));
+        assert_eq!((bet.first_name.as_str(), bet.last_name.as_str(), bet.document, bet.number), (name, name, 7, 7));
     }
     assert!(rows.next_bet().expect("the end").is_none());
     let restarted = central.restart_after(1, |process| process.kill());

@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 
-use loteria::bet::{Bet, Day, MAX_NAME_BYTES, WINNER_NUMBER};
+use loteria::bet::{Bet, Day, MAX_NAME_BYTES, WINNER_NUMBER, store_bets};
 use loteria::client::conversation::{Conversation, Failure, Manner};
 use loteria::client::source::{BetSource, SourceError};
-use loteria::ledger::file::store_bets;
 use loteria::protocol::Credential;
 
 use crate::random::Random;
@@ -40,8 +39,8 @@ impl Agency {
     pub fn new(number: u32, bets: usize, random: &mut Random) -> Agency {
         let bet = |position: usize| Bet {
             agency: number,
-            first_name: random.pick(&NAMES).into(),
-            last_name: if random.one_in(20) { LONGEST_NAME } else { random.pick(&NAMES) }.into(),
+            first_name: random.pick(&NAMES).try_into().expect("a name"),
+            last_name: if random.one_in(20) { LONGEST_NAME } else { random.pick(&NAMES) }.try_into().expect("a name"),
             document: number * 1000 + position as u32,
             birthdate: BIRTHDATE,
             number: if random.one_in(3) { WINNER_NUMBER } else { random.below(100) as u32 },

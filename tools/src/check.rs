@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use loteria::bet::{RowError, load_bets};
 use loteria::client::source::{BetFile, BetSource, SourceError};
-use loteria::ledger::file::{RowError, load_bets};
 
 /// What one agency sent, as its file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

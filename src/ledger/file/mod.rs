@@ -10,20 +10,16 @@
 //! | `STORAGE_FILEPATH` | `agency,first_name,last_name,document,birthdate,number` | before a batch is acknowledged |
 //! | the same with `.closed` | `agency,bets,agencies of the round` | before anything is drawn |
 
+mod closings;
 mod journal;
 mod open;
 mod recovery;
-pub(crate) mod rows;
 
-use std::io::Write;
-
-use super::{Closing, Commit, Ledger, Outcome, Recovered};
-use crate::buffer::Buffer;
+use super::{Commit, Ledger, Outcome, Recovered};
 
 pub use journal::{AppendError, Medium, SyncPolicy};
 pub use open::{OpenError, closings_path, open};
 pub use recovery::{Damage, RecoveryError, Summary};
-pub use rows::{LoadBets, RowError, RowFault, load_bets, store_bets};
 
 use journal::Journal;
 
@@ -56,7 +52,7 @@ impl<M: Medium> FileLedger<M> {
     fn store(&mut self, commit: &Commit) -> Result<(), AppendError> {
         let length_before = self.bets.length();
         self.bets.append(&commit.rows)?;
-        match self.closings.append(&closing_rows(&commit.closings)) {
+        match self.closings.append(&closings::rows(&commit.closings)) {
             Err(AppendError::NotStored(error)) => {
                 self.bets.cut_back_to(length_before)?;
                 Err(AppendError::NotStored(error))
@@ -79,12 +75,4 @@ impl<M: Medium> Ledger for FileLedger<M> {
     fn poll(&mut self) -> Option<Outcome> {
         self.outcome.take()
     }
-}
-
-fn closing_rows(closings: &[Closing]) -> Buffer {
-    let mut rows = Buffer::new();
-    for Closing { agency, bets, agencies } in closings {
-        write!(rows, "{agency},{bets},{agencies}\r\n").expect("a Buffer grows");
-    }
-    rows
 }

@@ -7,12 +7,12 @@
 use std::error::Error;
 use std::io::{self, Read, SeekFrom};
 
-use csv::ByteRecord;
 use thiserror::Error;
 
+use super::closings;
 use super::journal::{Journal, Medium, SyncPolicy};
-use super::rows::{self, MAX_ROW_BYTES, RowError, RowFault};
-use crate::ledger::{Closing, Recovered};
+use crate::bet::{MAX_ROW_BYTES, RowError, load_bets};
+use crate::ledger::Recovered;
 
 /// The extent of a recovered history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +89,7 @@ fn replay_bets<R: Error>(
     bets: impl Read,
     replay: &mut impl FnMut(Recovered<'_>) -> Result<(), R>,
 ) -> Result<u64, Damage<R>> {
-    let mut rows = rows::load_bets(bets);
+    let mut rows = load_bets(bets);
     let mut read = 0;
     while let Some(bet) = rows.next_bet()? {
         if let Err(refusal) = replay(Recovered::Bet(&bet)) {
@@ -104,27 +104,13 @@ fn replay_closings<R: Error>(
     closings: impl Read,
     replay: &mut impl FnMut(Recovered<'_>) -> Result<(), R>,
 ) -> Result<u64, Damage<R>> {
-    let mut rows = rows::reader(closings);
-    let mut row = ByteRecord::new();
     let mut read = 0;
-    while rows::next_row(&mut rows, &mut row)? {
-        let closing = parse_closing(&row).map_err(|fault| rows::at_row(&row, fault))?;
-        replay(Recovered::Closing(closing))
-            .map_err(|refusal| Damage::Refused { line: rows::line_of(&row), refusal })?;
+    for closing in closings::read(closings) {
+        let (line, closing) = closing?;
+        replay(Recovered::Closing(closing)).map_err(|refusal| Damage::Refused { line, refusal })?;
         read += 1;
     }
     Ok(read)
-}
-
-fn parse_closing(row: &ByteRecord) -> Result<Closing, RowFault> {
-    if row.len() != 3 {
-        return Err(RowFault::Fields { found: row.len(), expected: 3 });
-    }
-    Ok(Closing {
-        agency: rows::parse_number(&row[0], "agency")?,
-        bets: rows::parse_number(&row[1], "bets")?,
-        agencies: rows::parse_number(&row[2], "agencies")?,
-    })
 }
 
 /// The extent of a file: bytes of whole rows, and bytes behind them.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use loteria::bet::{Bet, Day};
+use loteria::bet::{Bet, Day, Name, load_bets};
 use loteria::buffer::Buffer;
 use loteria::central::Limits;
 use loteria::central::credentials::Credentials;
 use loteria::central::{Central, Now, SessionId};
-use loteria::ledger::file::{Store, Sync, load_bets};
+use loteria::ledger::file::{Store, Sync};
 use loteria::lottery::Lottery;
 use loteria::protocol::{self, Batch, Credential, Message, Scanner};
 
@@ -243,13 +243,14 @@ fn batch(script: &mut Script<'_>) -> Vec<u8> {
     let mut bytes = Buffer::new();
     let mut batch = Batch::begin(&mut bytes);
     let agency = script.below(AGENCIES as usize + 2) as u32;
+    let ana = Name::new(b"Ana").expect("a name");
     for _ in 0..script.below(5) {
         let name_bytes = script.below(20);
         let name = String::from_utf8_lossy(script.bytes(name_bytes)).into_owned();
         let bet = Bet {
             agency: if script.byte() == 1 { script.number() } else { agency },
-            first_name: if name.is_empty() { "Ana" } else { &name }.into(),
-            last_name: "Paz".into(),
+            first_name: name.as_str().try_into().unwrap_or(ana),
+            last_name: ana,
             document: if script.byte() == 1 { script.number() } else { 30_904_465 },
             birthdate: Day::OLDEST_BIRTHDATE,
             number: if script.byte() == 1 { script.number() } else { 7574 },

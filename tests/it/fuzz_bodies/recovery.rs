@@ -1,6 +1,7 @@
 //! Recovery from any two files: it refuses and changes nothing, or what it keeps is whole and recovers to the same again.
 
-use loteria::ledger::file::{Recovered, RecoveryError, Store, Sync, load_bets};
+use loteria::bet::load_bets;
+use loteria::ledger::file::{Recovered, RecoveryError, Store, Sync};
 use loteria::lottery::Lottery;
 
 use super::memory::Memory;

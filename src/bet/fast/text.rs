@@ -1,0 +1,178 @@
+//! Text, sixteen bytes at a time.
+
+use wide::u8x16;
+
+/// Bytes of a block. Every x86-64 and aarch64 has registers of this size; `wide` names their instructions, which would
+/// need `unsafe` otherwise.
+const BLOCK_BYTES: usize = 16;
+
+/// True if the first `length` bytes are UTF-8 without a control character (Unicode category Cc).
+///
+/// Fastest if they are at most 16 and `bytes` has 16 or more.
+///
+/// # Panics
+/// If `bytes` is shorter than `length`.
+#[inline(always)]
+pub fn is_printable(bytes: &[u8], length: usize) -> bool {
+    match bytes.first_chunk() {
+        Some(block) if length <= BLOCK_BYTES && Block::new(block).begins_with_spanish(length) => true,
+        _ => is_any_printable(&bytes[..length]),
+    }
+}
+
+/// The length of the printable text before the first comma. `None` if a quote stands before that comma, if the text is not
+/// printable, or if that comma is not within the whole blocks of `bytes`.
+#[inline(always)]
+pub fn printable_before_comma(bytes: &[u8]) -> Option<usize> {
+    let stops = bytes.as_chunks().0.iter().map(|block| Block::new(block).stops());
+    let (blocks, stops) = stops.enumerate().find(|(_, stops)| *stops != 0)?;
+    let length = BLOCK_BYTES * blocks + stops.trailing_zeros() as usize;
+    (bytes[length] == b',' && is_printable(bytes, length)).then_some(length)
+}
+
+/// True if the first `length` bytes have a comma or a quote, so that CSV must quote them.
+///
+/// # Panics
+/// If `bytes` is shorter than `length`.
+#[inline(always)]
+pub fn has_separator(bytes: &[u8], length: usize) -> bool {
+    match bytes.first_chunk() {
+        Some(block) if length <= BLOCK_BYTES => Block::new(block).separators() & first(length) != 0,
+        _ => bytes[..length].iter().any(|byte| matches!(byte, b'"' | b',')),
+    }
+}
+
+#[inline(never)]
+fn is_any_printable(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
+        || str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
+}
+
+/// A bit for each of the first `length` bytes of a block.
+#[inline(always)]
+fn first(length: usize) -> u32 {
+    (1 << length) - 1
+}
+
+/// Sixteen bytes. The answer to a question about them has a bit for each, the lowest for the first.
+#[derive(Clone, Copy)]
+struct Block(u8x16);
+
+impl Block {
+    #[inline(always)]
+    fn new(bytes: &[u8; BLOCK_BYTES]) -> Block {
+        Block(u8x16::new(*bytes))
+    }
+
+    /// True if the first `length` bytes are UTF-8 of nothing but printable ASCII and U+00C0 to U+00FF, the letters of Spanish.
+    /// In UTF-8 each of the latter is 0xC3 and a byte whose two highest bits are 10.
+    #[inline(always)]
+    fn begins_with_spanish(self, length: usize) -> bool {
+        let beyond_ascii = self.0.to_bitmask() & first(length);
+        self.controls() & first(length) == 0 && (beyond_ascii == 0 || self.is_latin(beyond_ascii, length))
+    }
+
+    #[inline(always)]
+    fn is_latin(self, beyond_ascii: u32, length: usize) -> bool {
+        let leads = self.equal(0xc3) & first(length);
+        let continuations = (self.0 & u8x16::splat(0xc0)).simd_eq(u8x16::splat(0x80)).to_bitmask() & first(length);
+        continuations == leads << 1 && leads | continuations == beyond_ascii
+    }
+
+    /// Bytes that end a plain field, or that no plain row has.
+    #[inline(always)]
+    fn stops(self) -> u32 {
+        self.controls() | self.separators()
+    }
+
+    #[inline(always)]
+    fn controls(self) -> u32 {
+        self.0.min(u8x16::splat(0x1f)).simd_eq(self.0).to_bitmask() | self.equal(0x7f)
+    }
+
+    #[inline(always)]
+    fn separators(self) -> u32 {
+        self.equal(b'"') | self.equal(b',')
+    }
+
+    #[inline(always)]
+    fn equal(self, byte: u8) -> u32 {
+        self.0.simd_eq(u8x16::splat(byte)).to_bitmask()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn naive_is_printable(bytes: &[u8]) -> bool {
+        str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
+    }
+
+    fn naive_before_comma(bytes: &[u8]) -> Option<usize> {
+        let length = bytes.iter().position(|&byte| byte == b',')?;
+        (naive_is_printable(&bytes[..length]) && !bytes[..length].contains(&b'"')).then_some(length)
+    }
+
+    fn naive_has_separator(bytes: &[u8]) -> bool {
+        bytes.contains(&b',') || bytes.contains(&b'"')
+    }
+
+    /// Compares every function with its twin, for the first `length` of `bytes`.
+    fn check(bytes: &[u8], length: usize) {
+        assert_eq!(is_printable(bytes, length), naive_is_printable(&bytes[..length]), "{length} of {bytes:x?}");
+        assert_eq!(has_separator(bytes, length), naive_has_separator(&bytes[..length]), "{length} of {bytes:x?}");
+        let whole_blocks = bytes.len() / BLOCK_BYTES * BLOCK_BYTES;
+        let expected = naive_before_comma(bytes).filter(|&length| length < whole_blocks);
+        assert_eq!(printable_before_comma(bytes), expected, "{bytes:x?}");
+    }
+
+    #[test]
+    fn every_byte_is_judged_the_same_wherever_it_stands() {
+        for (byte, place) in (0..=u8::MAX).flat_map(|byte| (0..20).map(move |place| (byte, place))) {
+            for neighbour in [0x00, b' ', b'a', b',', 0x7f, 0x80, 0xb1, 0xc3, 0xff] {
+                let mut bytes = [neighbour; 40];
+                bytes[place] = byte;
+                check(&bytes, place + 1);
+                bytes[place + 1] = b',';
+                check(&bytes, place + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_character_that_is_cut_is_refused_wherever_it_is() {
+        let ends: [&[u8]; 6] = [b"\xc3\xb1", b"\xc3", b"\xb1", b"\xc3a", b"\xc3\xc3\xb1", b"\xc2\x85"];
+        for (before, end) in (0..3 * BLOCK_BYTES).flat_map(|before| ends.map(|end| (before, end))) {
+            for behind in [&b""[..], &[0xb1; BLOCK_BYTES], &[b','; BLOCK_BYTES]] {
+                check(&[&vec![b'a'; before], end, behind].concat(), before + end.len());
+            }
+        }
+    }
+
+    #[test]
+    fn control_characters_beyond_ascii_are_found() {
+        for control in '\u{80}'..='\u{9f}' {
+            let text = format!("ñ{control},{}", "a".repeat(BLOCK_BYTES));
+            check(text.as_bytes(), 4);
+            assert!(!is_printable(text.as_bytes(), 4));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged_as_its_twin_does(
+            bytes in prop_oneof![
+                any::<Vec<u8>>(),
+                ".{0,40}".prop_map(String::into_bytes),
+                "[a-c ñ,\"\t\u{100}\u{85}]{0,60}".prop_map(String::into_bytes),
+                prop::collection::vec(prop_oneof![Just(0xc3), Just(0x80), Just(0xbf), Just(b'a'), Just(0xc4)], 0..40),
+            ],
+            length: prop::sample::Index,
+        ) {
+            check(&bytes, length.index(bytes.len() + 1));
+        }
+    }
+}
