@@ -1,34 +1,55 @@
-//! Lotería Nacional: agencies send bets to a central, which stores them, draws when all have finished, and tells each its
-//! winners.
+//! Lotería Nacional: agencies send bets to a server, which stores them, draws once when every agency has closed, and tells
+//! each agency its own winners.
 //!
 //! # The way of a bet
-//! 1. An agency reads it from a row of its file: [`client::source`].
-//! 2. It becomes a part of a batch, and bytes: [`client::conversation`], [`protocol::Batch`].
-//! 3. The central's loop reads those bytes, whichever pieces they come in: [`server::reactor`].
-//! 4. They are cut into messages, and the message into bets: [`protocol::Scanner`], [`protocol::Message`], [`protocol::Bets`].
-//! 5. It is checked, and staged as a row and a count: [`central`], [`bet::Bet::validate`], [`lottery`].
-//! 6. With everything else of that turn of the loop it is written and synced, in one commit: [`ledger`].
-//! 7. Only now the reply to its batch becomes bytes, and leaves.
-//! 8. When every agency has closed, the lottery is drawn, and each agency that asked is told its own winners: [`lottery`].
+//! At the agency:
+//! 1. [`bet::Rows`] reads it from a row of the agency's file.
+//! 2. [`client::source`] adds it to a [`protocol::Batch`], which writes its bytes.
+//! 3. [`client::conversation`] decides when the batch is sent, and [`client::agency`] sends it.
+//!
+//! At the server:
+//! 1. [`server::turn`] reads a slice of bytes from the connection whose turn it is ([`server::schedule`]).
+//! 2. `central::requests` cuts the bytes into messages ([`protocol::Scanner`], [`protocol::Message`]).
+//! 3. [`protocol::Bets`] decodes the bets of a batch one by one.
+//! 4. `central::batch` checks each and stages all of them: their rows ([`bet`]) and their counts ([`lottery`]).
+//! 5. [`central::Central::seal`] makes one [`ledger::Commit`] of everything that the turn has staged.
+//! 6. [`ledger::file`] writes and syncs it.
+//! 7. [`central::Central::settle`] makes the counts final.
+//! 8. `central::replies` turns the reply to the batch into bytes. Only now it exists, and only now it leaves.
+//!
+//! When every agency has closed, the draw happens with the commit of the last closing, and each agency that asked is told
+//! its own winners.
+//!
+//! # The way of a connection
+//! [`server::reactor`] accepts it and registers it with the poll under its [`central::ConnectionId`]. Each turn gives
+//! what arrived to [`central::Central::on`] and asks [`central::Central::wants`] what the connection needs next. Its
+//! session is `Silent`, then `Echo` or `Anonymous`, then `Agency`, then `Closing` (`central::session`). After its last
+//! reply it lingers until the peer has ended its side (`server::connection`).
+//!
+//! # The way of SIGTERM
+//! It is a token of the same poll. The turn in progress is completed with its commit and its replies; then every agency is
+//! told code 12, everything is closed, and the program ends with code 0. A thread of its own ends it after
+//! [a grace period](grace) if the loop is blocked in the disk.
 //!
 //! # The modules
 //! Dependencies point downward only.
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
-//! | [`client`] | an agency: its bets, its conversation, its patience |
-//! | [`config`] | what both programs are told |
-//! | [`server`] | the central: its loop, its sessions, its limits |
-//! | [`logging`] | what both programs tell |
-//! | [`grace`] | how both end when they can't end by themselves |
-//! | [`ledger`] | the two files, their commits and their recovery |
-//! | [`lottery`] | the rules, without any I/O |
-//! | [`protocol`] | the wire, without any I/O |
-//! | [`bet`] | the domain |
-//! | [`buffer`] | what a row, a batch or a reply is put together in, where it leaves from |
-//! | `planted` | mistakes on purpose, for the simulator to find (feature `planted-faults`) |
+//! | [`server`] | the shell of the server: sockets, poll, turns, schedule |
+//! | [`central`] | the server without I/O: sessions, requests, replies |
+//! | [`client`] | an agency: its bets, its conversation, its retries |
+//! | [`ledger`] | what makes bets durable: the seam, and the two files |
+//! | [`lottery`] | the rules of a round, pure |
+//! | [`protocol`] | messages to bytes and back, pure |
+//! | [`bet`] | the domain: a bet, its rows, and the fast room behind them |
+//! | [`config`] | settings of both programs |
+//! | [`logging`], [`grace`] | the log contract; the end of a blocked program |
+//! | [`buffer`] | bytes put together where they leave from |
+//! | `planted` | deliberate mistakes for the simulator (feature `planted-faults`) |
 //!
-//! `protocol.md` says what is on the wire; README says how to run it all.
+//! `protocol.md` specifies the wire, README says how to run it all, and `docs/mio-patterns.md` maps the patterns of a mio
+//! server to the files that show them.
 
 pub mod bet;
 pub mod buffer;

@@ -54,13 +54,11 @@ pub enum Standing {
 }
 
 /// Why bets of an agency are not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The round has no such agency.
-    #[error("no such agency")]
     NoSuchAgency,
     /// It has closed, or closes in this turn.
-    #[error("the agency has closed")]
     Closed,
 }
 
@@ -120,7 +118,7 @@ impl Lottery {
     /// # Errors
     /// [`Contradiction::NoSuchAgency`].
     pub fn restore_bet(&mut self, bet: &Bet<'_>) -> Result<(), Contradiction> {
-        self.check_number(bet.agency)?;
+        self.find(bet.agency).map_err(|_| self.no_such(bet.agency))?;
         let agency = self.agency_mut(bet.agency);
         agency.stored += 1;
         if bet.has_won() {
@@ -138,7 +136,7 @@ impl Lottery {
         if agencies != self.agencies() {
             return Err(Contradiction::OtherAgencies { stored: agencies, agencies: self.agencies() });
         }
-        self.check_number(agency)?;
+        self.find(agency).map_err(|_| self.no_such(agency))?;
         let stored = self.stored(agency);
         if stored != bets {
             return Err(Contradiction::BetsMissing { agency, closed_with: bets, stored });
@@ -147,11 +145,6 @@ impl Lottery {
             self.open -= 1;
         }
         Ok(())
-    }
-
-    fn check_number(&self, agency: u32) -> Result<(), Contradiction> {
-        let no_such = Contradiction::NoSuchAgency { agency, agencies: self.agencies() };
-        self.find(agency).map_err(|_| no_such)
     }
 
     /// Checks that the round has `agency`.
@@ -287,6 +280,10 @@ impl Lottery {
         self.is_drawn().then(|| self.agency(agency).winners.as_slice())
     }
 
+    fn no_such(&self, agency: u32) -> Contradiction {
+        Contradiction::NoSuchAgency { agency, agencies: self.agencies() }
+    }
+
     fn agency(&self, number: u32) -> &Agency {
         &self.agencies[number as usize - 1]
     }
@@ -326,29 +323,23 @@ mod tests {
     fn the_draw_happens_once_with_the_last_closing() {
         let mut lottery = Lottery::new(2);
         assert!(!close(&mut lottery, 1));
-        assert!(!close(&mut lottery, 1), "closing twice is closing once");
-        assert!(!lottery.is_drawn());
-        assert!(close(&mut lottery, 2));
-        assert!(lottery.is_drawn());
+        assert!(!close(&mut lottery, 1) && !lottery.is_drawn(), "closing twice is closing once");
+        assert!(close(&mut lottery, 2) && lottery.is_drawn());
         assert!(!close(&mut lottery, 2));
     }
 
     #[test]
     fn a_round_without_agencies_is_never_drawn() {
         let mut lottery = Lottery::new(0);
-        assert!(!lottery.commit());
-        assert!(!lottery.is_drawn());
+        assert!(!lottery.commit() && !lottery.is_drawn());
         assert_eq!(lottery.find(0), Err(Refusal::NoSuchAgency));
     }
 
     #[test]
     fn winners_are_an_agencys_own_in_order_and_unknown_before_the_draw() {
         let mut lottery = Lottery::new(2);
-        for (agency, document, number) in
-            [(1, 30, WINNER_NUMBER), (2, 20, WINNER_NUMBER), (1, 11, 1), (1, 10, WINNER_NUMBER)]
-        {
-            lottery.stage_bet(&bet(agency, document, number));
-        }
+        let bets = [(1, 30, WINNER_NUMBER), (2, 20, WINNER_NUMBER), (1, 11, 1), (1, 10, WINNER_NUMBER)];
+        bets.map(|(agency, document, number)| lottery.stage_bet(&bet(agency, document, number)));
         close(&mut lottery, 1);
         assert_eq!(lottery.winners(1), None);
         close(&mut lottery, 2);

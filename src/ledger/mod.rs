@@ -6,7 +6,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`file`] | `bets.csv` and its companion |
+//! | [`mod@file`] | `bets.csv` and its companion |
 
 pub mod file;
 
