@@ -10,7 +10,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::folder::{MAX_AGENCIES, NewSet, agency_of};
-use super::{check, say};
+use super::{fail_if, say};
 
 /// The most entries of an archive: one for each possible agency, and as many again that are left out.
 const MAX_ENTRIES: usize = 2 * MAX_AGENCIES as usize;
@@ -51,7 +51,7 @@ pub fn unpack(archive: File, path: &Path, set: &mut NewSet, interrupted: &Atomic
     }
     let (mut allowance, mut is_empty) = (MAX_UNPACKED_BYTES, true);
     for index in 0..archive.len() {
-        check(interrupted)?;
+        fail_if(interrupted)?;
         let entry = archive.by_index(index).map_err(|error| unusable(error.into()))?;
         let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
         let Some(agency) = agency_of(&name).filter(|_| entry.is_file()) else {

@@ -33,16 +33,17 @@ pub fn spread(bets: u64, agencies: u32) -> Vec<u64> {
     ends.scan(0, |start, end| Some(end - std::mem::replace(start, end))).collect()
 }
 
-/// People with a document of their own; after as many bets documents repeat. A prime that is 3 modulo 4, see [`permuted`].
+/// Number of people, each with a document of its own; after as many bets documents repeat. A prime that is 3 modulo 4, see
+/// [`permuted`].
 pub const PEOPLE: u64 = 37_799_887;
 
-/// The lowest document, and the year in which its holder was born. Documents are numbered in the order of birth, as many each
-/// year: close to the real ones, of which 30 million was reached in 1983.
+/// The lowest document, and the year of birth of its holder. Documents rise with the date of birth, by the same number each year,
+/// which stays within three years of the real ones.
 const FIRST_DOCUMENT: u64 = 10_000_000;
 const FIRST_YEAR: u64 = 1952;
 const DOCUMENTS_A_YEAR: u64 = 700_000;
 
-/// Numbers to bet on are below this.
+/// Bets are on numbers below this.
 const NUMBERS: u64 = 10_000;
 
 /// A source of bets that are determined by its seed.
@@ -69,13 +70,13 @@ impl Generator {
         let first_names = if random.bool() { &self.women } else { &self.men };
         let mut pick = |names: &[&'static str]| names[random.usize(..names.len())];
         let (first, second, last) = (pick(first_names), pick(first_names), pick(&self.surnames));
-        // Nobody is called Ana Ana.
+        // The same name is not given twice.
         let (space, second) = if random.bool() && first != second { (" ", second) } else { ("", "") };
 
         let person = permuted(permuted(self.next));
         self.next = (self.next + 1) % PEOPLE;
         let (document, year) = (FIRST_DOCUMENT + person, FIRST_YEAR + person / DOCUMENTS_A_YEAR);
-        // Every month has 28 days.
+        // Day 28 is the last one that every month has.
         let (month, day) = (random.u64(1..=12), random.u64(1..=28));
         let number = random.u64(..NUMBERS);
         write!(output, "{first}{space}{second},{last},{document},{year}-{month:02}-{day:02},{number}\r\n")

@@ -23,13 +23,17 @@ use crate::Interrupted;
 /// The most bets that one option may ask for: about 45 GB.
 const MAX_BETS: u64 = 1_000_000_000;
 
+/// Makes the files of the project, with a few winners in each agency but the smallest.
+const DEFAULT_SEED: u64 = 7574;
+
 /// The course's archive, which is looked for in the folder.
 const ARCHIVE: &str = "dataset.zip";
 
 /// Writes the bets of a round, one file for each agency
 ///
-/// The files are agency-1.csv, agency-2.csv, ... of FOLDER. The bets are made up: the same options give the same bytes on every machine. If FOLDER holds the course's dataset.zip, its
-/// agency files are unpacked instead. Either way FOLDER ends with exactly the new set: any other agency-N.csv is removed.
+/// The files are agency-1.csv, agency-2.csv, ... of FOLDER. The bets are made up: the same options give the same bytes on every
+/// machine. If FOLDER holds the course's dataset.zip, its agency files are unpacked instead. Either way FOLDER ends with exactly
+/// the new set: any other agency-N.csv is removed.
 #[derive(clap::Args)]
 pub struct Options {
     /// Number of agencies, 1 to 10000
@@ -42,7 +46,7 @@ pub struct Options {
     #[arg(long, value_name = "N", conflicts_with = "bets", value_parser = value_parser!(u64).range(..=MAX_BETS))]
     bets_per_agency: Option<u64>,
     /// Seed of the random generator
-    #[arg(long, value_name = "N", default_value_t = 7574)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
     seed: u64,
     /// Folder to write into
     #[arg(long, value_name = "FOLDER", default_value = ".data")]
@@ -58,7 +62,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => generate(options, &mut set, &interrupted)?,
         Err(error) => return Err(at(&path)(error).into()),
     }
-    check(&interrupted)?;
+    fail_if(&interrupted)?;
     for path in set.publish()? {
         say(format_args!("{}: removed, the new set has no such agency", path.display()));
     }
@@ -75,7 +79,7 @@ fn generate(options: &Options, set: &mut NewSet, interrupted: &AtomicBool) -> Re
         let path = options.into.join(file_name(agency));
         let mut file = BufWriter::with_capacity(1 << 16, set.create(agency)?);
         for _ in 0..bets {
-            check(interrupted)?;
+            fail_if(interrupted)?;
             generator.write_bet(&mut file).map_err(at(&path))?;
         }
         file.flush().map_err(at(&path))?;
@@ -89,7 +93,7 @@ fn generate(options: &Options, set: &mut NewSet, interrupted: &AtomicBool) -> Re
     Ok(())
 }
 
-fn check(interrupted: &AtomicBool) -> Result<(), Interrupted> {
+fn fail_if(interrupted: &AtomicBool) -> Result<(), Interrupted> {
     let is_set = interrupted.load(Ordering::Relaxed);
     if is_set { Err(Interrupted("the agency files are as they were")) } else { Ok(()) }
 }

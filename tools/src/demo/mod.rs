@@ -36,6 +36,8 @@ pub struct Options {
 enum DemoError {
     #[error("{}: no agency-1.csv there; `make data` makes it", .0.display())]
     NoData(PathBuf),
+    #[error("{}: no such program; `make build` builds it", .0.display())]
+    NotBuilt(PathBuf),
     #[error("{name} ended with {status}")]
     Failed { name: String, status: ExitStatus },
     #[error("the server did not start")]
@@ -68,6 +70,9 @@ fn play(
 ) -> Result<Vec<Ended>, Box<dyn Error>> {
     let has_been_interrupted = || interrupted.load(Ordering::Relaxed);
     let programs = Programs::beside_this()?;
+    if let Some(missing) = [&programs.server, &programs.client].into_iter().find(|program| !program.exists()) {
+        return Err(DemoError::NotBuilt(missing.clone()).into());
+    }
     let mut server = programs.server(folder);
     server.env("NUM_AGENCIES", files.len().to_string());
     let server = start(&mut server, screen.show("server"))?;
