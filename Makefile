@@ -45,9 +45,9 @@ data: ## Write the files of .data: from .data/dataset.zip if it exists, or made 
 .PHONY: data
 
 # The benchmarks start the programs, which belong to another package, so they are built first.
-BENCH = $(CARGO) build --release --quiet && $(CARGO) bench --quiet -p loteria-tools --bench
+BENCH = $(CARGO) build --release --quiet && $(if $(DATA),DATA=$(abspath $(DATA))) $(CARGO) bench --quiet -p loteria-tools --bench
 
-bench: ## Measure performance, fairness and the crowd: benches/*.md and pictures (BETS=8000000 LARGEST=10000000 RUNS=3)
+bench: ## Measure performance, fairness and the crowd: benches/*.md and pictures (BETS=8000000 LARGEST=10000000 RUNS=3 DATA=.data)
 	@$(BENCH) performance
 	@$(MAKE) --no-print-directory bench-fairness
 	@$(MAKE) --no-print-directory bench-crowd

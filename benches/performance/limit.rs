@@ -19,7 +19,7 @@ use crate::stream;
 pub const ROLE: &str = "limit";
 
 /// Bytes of a generated bet on the wire, with its share of the batch's head.
-const WIRE_BYTES_A_BET: u64 = 60;
+const WIRE_BYTES_A_BET: u64 = 54;
 
 /// Seconds that it takes to move the bytes of `bets` from `connections` into a file, with `syncs` on the way.
 pub fn seconds(connections: usize, bets: u64, syncs: Option<u64>) -> Result<f64, Failure> {

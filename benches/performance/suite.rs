@@ -8,7 +8,7 @@ use loteria_tools::{Usage, agency_files};
 use crate::Failure;
 use crate::median::median;
 use crate::plot::{Axis, Line, Plot, marks_up_to};
-use crate::report::{Report, Table, count, mebibytes, millions, percent, time};
+use crate::report::{Report, Table, count, folder, mebibytes, millions, percent, time};
 use crate::scale;
 use crate::stage::{Durability, Server, make_data, perform, play_round};
 use crate::{limit, stream};
@@ -101,8 +101,8 @@ fn syncs(durability: Durability, commits: u64) -> Option<u64> {
 fn throughput(options: &Options, report: &mut Report, memory: &mut Table) -> Result<f64, Failure> {
     let head = ["", "bets", "time", "bets a second", "limit", "of the limit", "server's CPU a bet"];
     let mut table = Table::new(&head);
-    let data = env::var_os("DATA").map_or_else(|| PathBuf::from(".data"), PathBuf::from);
-    let course = agency_files(&std::path::absolute(data)?);
+    let data = env::var_os("DATA").map_or_else(|| folder().join("../.data"), PathBuf::from);
+    let course = agency_files(&data.canonicalize()?);
     if course.is_empty() {
         return Err("no agency-1.csv in .data (or DATA); `make data` makes it".into());
     }
