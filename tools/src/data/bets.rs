@@ -4,16 +4,20 @@ use std::io::{self, Write};
 
 use fastrand::Rng;
 
-/// First names and surnames with the accents, diaereses, apostrophes and spaces of real ones. None needs quotes in CSV.
-const WOMEN: &str = "María, Ana, Sofía, Lucía, Valentina, Camila, Julieta, Rocío, Belén, Mónica, Graciela, Inés, Nélida, \
-                     Élida, Ángeles, Ayelén, Jazmín, Luz, Mercedes, Susana, Marta, Verónica, Débora, Ailín";
-const MEN: &str = "Juan, José, Carlos, Jorge, Héctor, Raúl, Rubén, Néstor, Martín, Nicolás, Agustín, Ángel, Íñigo, Joaquín, \
-                   Tomás, Iván, Gastón, Lautaro, Nahuel, Santiago, Facundo, Bautista, Walter, Omar";
-const SURNAMES: &str = "González, Rodríguez, Gómez, Fernández, López, Díaz, Martínez, Pérez, García, Sánchez, Romero, Sosa, \
-                        Álvarez, Benítez, Suárez, Giménez, Núñez, Ríos, Muñoz, Agüero, Ibáñez, Ñáñez, Acuña, Peña, Quispe, \
-                        Mamani, Namuncurá, Curiñanco, Rossi, Bianchi, De Luca, D'Angelo, D'Amico, Dell'Oro, Lo Giudice, \
-                        De la Fuente, Del Río, De los Santos, Echeverría, Goñi, Larrañaga, Müller, Köhler, Kowalski, Petrović, \
-                        O'Connor, Mac Allister, Cohen, Haddad, Lefèvre, Gonçalves, Araújo, Nakamura, Kim";
+/// First names and surnames, with accents, diaereses, apostrophes and spaces about as often as in real ones. None needs quotes
+/// in CSV.
+const WOMEN: &str = "María, Ana, Sofía, Lucía, Valentina, Camila, Julieta, Rocío, Florencia, Milagros, Graciela, Susana, Marta, \
+                     Nélida, Beatriz, Teresa, Ángeles, Claudia, Gabriela, Natalia, Carolina, Mercedes, Luz, Guadalupe";
+const MEN: &str = "Juan, José, Carlos, Jorge, Luis, Miguel, Roberto, Eduardo, Martín, Nicolás, Pablo, Diego, Lautaro, Nahuel, \
+                   Santiago, Facundo, Bautista, Walter, Marcelo, Gustavo, Raúl, Íñigo, Tomás, Leandro";
+const SURNAMES: &str = "González, Rodríguez, Gómez, López, Díaz, Pérez, García, Sánchez, Romero, Sosa, Torres, Flores, Acosta, \
+                        Medina, Herrera, Aguirre, Pereyra, Molina, Castro, Rojas, Luna, Godoy, Vega, Ledesma, Núñez, Muñoz, \
+                        Agüero, Peña, Ñáñez, Quispe, Mamani, Namuncurá, Rossi, Bianchi, Ferrari, Russo, De Luca, D'Angelo, \
+                        Dell'Oro, Lo Giudice, De la Fuente, Del Valle, De los Santos, Echeverría, Goñi, Irigoyen, Müller, \
+                        Schneider, Kowalski, Petrović, O'Connor, Mac Allister, Cohen, Haddad, Gonçalves, Nakamura, Kim";
+
+/// Share of people with two first names, in percent.
+const TWO_NAMES: u8 = 65;
 
 /// The bets in the course's five files, and the proportions in which any other number of bets is spread.
 const COURSE: [u64; 5] = [26_936, 25_518, 16_014, 9_238, 991];
@@ -71,7 +75,7 @@ impl Generator {
         let mut pick = |names: &[&'static str]| names[random.usize(..names.len())];
         let (first, second, last) = (pick(first_names), pick(first_names), pick(&self.surnames));
         // The same name is not given twice.
-        let (space, second) = if random.bool() && first != second { (" ", second) } else { ("", "") };
+        let (space, second) = if random.u8(..100) < TWO_NAMES && first != second { (" ", second) } else { ("", "") };
 
         let person = permuted(permuted(self.next));
         self.next = (self.next + 1) % PEOPLE;
