@@ -3,16 +3,15 @@
 #
 #     ./generar-compose.sh FILE N
 #
-# It is bash and nothing else, so that it runs wherever Docker does. The same
-# arguments give the same bytes; docker-compose-dev.yaml is what it writes for 5.
-# What differs from one run of the lottery to the next stays out of the file: the
+# It needs bash only, so that it runs wherever Docker does. The same arguments give
+# the same bytes; docker-compose-dev.yaml is its output for 5 agencies. The
 # configuration and the bets are mounted, and the variables listed without a value
-# reach a container only when they are set where `docker compose up` is called.
-# With CLI_MODE=echo in the environment it writes a file for the echo exercises,
-# whose clients need no bets and get none.
+# reach a container only if they are set where `docker compose up` is called: the
+# file is the same for every round. With CLI_MODE=echo in the environment it writes
+# a file for the echo exercises, whose clients get no bets.
 set -euo pipefail
 
-# 254 addresses, less the gateway, the server, netcat and validar-echo-server.sh.
+# 254 addresses, minus the gateway, the server, netcat and validar-echo-server.sh.
 readonly SUBNET=172.25.125.0/24 SUBNET_ROOM=250
 
 warn() { echo "generar-compose.sh: $1" >&2; }
@@ -71,8 +70,8 @@ client() { # client I
       - server"
 }
 
-# One message to the echo server and its answer, with the profile netcat only. It
-# asks again while the server has only just been started.
+# Sends one message to the echo server and prints the reply, with the profile netcat
+# only. It retries until the server is up.
 netcat() {
   echo "
   netcat:
@@ -99,7 +98,7 @@ networks:
 
 compose() { # compose N
   local i
-  echo "# Written by ./generar-compose.sh, which says what is in it and why.
+  echo "# Written by ./generar-compose.sh, which explains it.
 name: tp0
 
 services:"
@@ -109,7 +108,7 @@ services:"
   network
 }
 
-# What the file would make Docker stumble over, said now.
+# Warns of what Docker would fail on later.
 look_ahead() { # look_ahead N
   local i
   if [[ $bets == mounted ]]; then
@@ -123,7 +122,7 @@ look_ahead() { # look_ahead N
     warn "warning: its mounts are relative to $project; add --project-directory $project to docker compose"
 }
 
-# folder_of FILE: the absolute path of the folder that FILE is in.
+# folder_of FILE: the absolute path of the folder of FILE.
 folder_of() {
   local folder=.
   [[ $1 != */* ]] || folder=${1%/*}/
@@ -143,7 +142,7 @@ if [[ ${CLI_MODE:-} == echo ]]; then
   mode='CLI_MODE=${CLI_MODE:-echo}' bets=none
 fi
 
-# Made whole before the file is touched.
+# Complete before the file is touched.
 text=$(compose "$agencies")
 echo "$text" >"$file" || fail "$file could not be written"
 echo "generar-compose.sh: wrote $file: the server and $agencies agencies"

@@ -1,20 +1,19 @@
 #!/bin/sh
-# Asks the server that runs under Docker Compose to echo a message, and says
-# whether it did: exit code 0, or 1 when it did not or was not there.
+# Sends a message to the server that runs under Docker Compose and checks the echo:
+# exit code 0, or 1 if the reply is another one or there is no server.
 #
-# It asks with the netcat of a throw-away container on the lottery's own network,
-# so that neither is netcat needed here nor a port of the server published. The
-# message is a new one every time: no answer is right by accident. Nothing here
-# waits for ever: netcat is stopped after 3 seconds, and no more than a kilobyte
-# is read from a server that says more than it should.
+# The netcat of a temporary container on the server's own network is used, so that
+# netcat is not needed here and no port of the server is published. Every message is
+# new, so that no reply is right by accident. The wait is bounded: netcat is stopped
+# after 3 seconds, and at most a kilobyte is read from the server.
 
 network=tp0_testing_net
 message="echo $$ $(date +%s)"
 
 server_echoes() {
-  # Without the network there is nothing to ask, nor an image to fetch for it.
+  # Without the network there is no server, and no image has to be fetched.
   docker network inspect "$network" || return
-  # shellcheck disable=SC2016  # It is the container's shell that expands this.
+  # shellcheck disable=SC2016  # The container's shell expands this.
   docker run --rm --network "$network" busybox:latest sh -c '
     answer=$(echo "$1" | timeout 3 nc server 12345 | head -c 1024)
     [ "$answer" = "$1" ]

@@ -1,9 +1,10 @@
-//! `make bench-crowd`: as many agencies as the central takes connections, each with bets of its own, all waiting for the draw,
-//! then drawn; and then some more, for which the central has no descriptor left. Prints a table in Markdown.
+//! `make bench-crowd`: thousands of agencies, each with a connection and a few bets, that wait for the draw; then the draw; then
+//! more connections than the server has descriptors. Prints a table in Markdown.
 //!
-//! `make bench-crowd AGENCIES=1000` takes another number than [`AGENCIES`]. Memory is what the central's process has grown by; what the kernel
-//! keeps for a socket comes on top.
+//! `make bench-crowd AGENCIES=1000` takes another number than [`AGENCIES`]. Memory is the growth of the server's process,
+//! without the kernel's buffers.
 
+#[path = "common/quiet.rs"]
 mod quiet;
 
 use std::error::Error;
@@ -20,13 +21,13 @@ use loteria_tools::{Process, Usage};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 const AGENCIES: u32 = 10_000;
-/// Bets of each agency. The first of them wins.
+/// Bets of each agency. The first one wins.
 const BETS: u32 = 5;
-/// Connections that come when there is no descriptor left, and wait to be accepted.
+/// Connections that arrive when no descriptor is left, and wait to be accepted.
 const TOO_MANY: usize = 20;
-/// How long the central is watched while everybody waits.
+/// Time for which the idle server is observed.
 const IDLE: Duration = Duration::from_secs(10);
-/// Connections that are begun before any is answered: what the listen backlog holds.
+/// Length of the listen backlog. All agencies connect before any reply is read.
 const BACKLOG: &str = "1024";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -57,20 +58,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     let grown = parked.memory_kib.saturating_sub(before.memory_kib) as f64 / f64::from(agencies);
     println!("# A crowd\n");
     println!(
-        "Measured by `make bench-crowd`: agencies that have sent their bets and wait for the draw, each over its connection.\n"
+        "Measured by `make bench-crowd`: every agency has a connection of its own, has sent its bets, and waits for the draw. The server \
+         logs at ERROR.\n"
     );
     println!("| {agencies} agencies, {BETS} bets each | | aim |");
     println!("|---|---:|---:|");
-    println!("| connected, stored and waiting, all within | {gathered:.2?} | |");
-    println!("| memory of a waiting connection beyond the kernel's | {grown:.1} KiB | 4 KiB |");
-    println!("| memory of the central | {} KiB | |", parked.memory_kib);
+    println!("| all of them connected, stored and waiting after | {gathered:.2?} | |");
+    println!("| memory of a waiting connection, without the kernel's | {grown:.1} KiB | 4 KiB |");
+    println!("| memory of the server | {} KiB | |", parked.memory_kib);
     println!("| processor time of an idle second | {:.1?} | none |", idle / IDLE.as_secs() as u32);
-    println!("| the same without a descriptor left, {TOO_MANY} more waiting | {without_descriptors:.1?} | none |");
+    println!(
+        "| the same with no descriptor left and {TOO_MANY} more connections waiting | {without_descriptors:.1?} | none |"
+    );
     println!("| from the last closing to the last agency's winners | {drawn:.2?} | |");
     Ok(())
 }
 
-/// Every agency has stored its bets, and all but the first have closed and wait for the draw.
+/// Connects the agencies and waits until their bets are stored. All but the first have closed and wait for the draw.
 fn gather(port: u16, agencies: u32) -> Result<Vec<TcpStream>, Box<dyn Error>> {
     let mut crowd = Vec::new();
     for agency in 1..=agencies {
@@ -105,7 +109,7 @@ fn opening(agency: u32) -> Vec<u8> {
     bytes.into()
 }
 
-/// What the central uses once it has nothing left to do.
+/// The server's usage once it no longer changes.
 fn settle(server: &Process) -> Result<Usage, Box<dyn Error>> {
     let mut last = server.usage()?;
     loop {
@@ -118,10 +122,10 @@ fn settle(server: &Process) -> Result<Usage, Box<dyn Error>> {
     }
 }
 
-/// Processor time of a second in which connections wait that there is no descriptor for. The central may have no more of them
-/// than it has.
+/// Processor time of a second in which connections wait and the server has no descriptor for them: its limit is lowered to the
+/// number that it has open.
 fn run_out_of_descriptors(server: &Process, port: u16) -> Result<Duration, Box<dyn Error>> {
-    let pid = Pid::from_raw(server.pid() as i32).ok_or("the central has no process")?;
+    let pid = Pid::from_raw(server.pid() as i32).ok_or("the server has no process")?;
     let descriptors = server.usage()?.descriptors as u64;
     prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(descriptors), maximum: Some(descriptors) })?;
     let waiting = (0..TOO_MANY).map(|_| TcpStream::connect(("127.0.0.1", port)));
@@ -130,12 +134,12 @@ fn run_out_of_descriptors(server: &Process, port: u16) -> Result<Duration, Box<d
     thread::sleep(IDLE);
     let after = server.usage()?;
     if after.descriptors > before.descriptors {
-        return Err("the central had descriptors left".into());
+        return Err("the server had descriptors left".into());
     }
     Ok((after.processor - before.processor) / IDLE.as_secs() as u32)
 }
 
-/// The first agency closes; every agency is told its one winner.
+/// Closes the first agency, and checks that every agency is told its one winner.
 fn draw(crowd: &mut [TcpStream]) -> Result<(), Box<dyn Error>> {
     let mut closing = Buffer::new();
     Message::AllBetsSent.encode(&mut closing);

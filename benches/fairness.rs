@@ -1,11 +1,14 @@
-//! `make bench-fairness`: how long a small agency's batch takes while four other agencies flood, and while nobody does.
+//! `make bench-fairness`: the latency of a small agency's batches, alone and beside four bulk senders.
 //!
-//! The small agency sends batches of [`SMALL_BATCH`] bets, one at a time, with pauses that differ, so that they come at any
-//! moment of the central's turn. The others write batches of [`FLOOD_BATCH`] bets as fast as the central takes them, and
-//! another thread each reads the replies. Those threads give way to everything else on the machine, so that what is
-//! measured is the central and not the scheduler. The same floods at another central on the same disk show what the small
-//! agency waits for that is not its central. Prints a table in Markdown.
+//! The small agency sends batches of [`SMALL_BATCH`] bets, one at a time, after pauses of random length, so that they arrive at
+//! any moment of the server's turn. The bulk senders write batches of [`BULK_BATCH`] bets as fast as the server takes them, and
+//! read the replies in another thread. Their threads run at the lowest priority, so that the server is measured and not the
+//! kernel's scheduler. The same bulk senders at a second server on the same disk show the part of the latency that the
+//! processors and the disk cause. Prints a table in Markdown.
 
+#[path = "common/median.rs"]
+mod median;
+#[path = "common/quiet.rs"]
 mod quiet;
 
 use std::error::Error;
@@ -20,41 +23,46 @@ use loteria::bet::{Bet, Day};
 use loteria::buffer::Buffer;
 use loteria::protocol::Batch;
 
-const FLOODS: u32 = 4;
-const SMALL_AGENCY: u32 = FLOODS + 1;
+use median::median;
+
+const BULK_SENDERS: u32 = 4;
+const SMALL_AGENCY: u32 = BULK_SENDERS + 1;
 const SMALL_BATCH: u32 = 10;
-const FLOOD_BATCH: u32 = 148;
+const BULK_BATCH: u32 = 148;
 const SAMPLES: u32 = 1000;
-/// All are measured this many times in turn, and the median of each figure is taken: other work on the machine comes and goes.
-const ROUNDS: usize = 5;
-/// The aim: the small agency's 99th percentile grows to at most this many times what it is alone.
+/// Number of times that all cases are measured in turn. The median of each figure is taken.
+const REPETITIONS: usize = 5;
+/// Shortest and longest pause before a batch, in microseconds.
+const PAUSE_MICROSECONDS: std::ops::Range<u64> = 1000..3000;
+/// The aim: beside the bulk senders, the small agency's 99th percentile is at most this many times as long as alone.
 const AIM: f64 = 3.0;
-/// How much the floods give way.
+/// Niceness of the bulk senders' threads.
 const NICE: i32 = 19;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("# Fairness\n");
     println!(
-        "Measured by `make bench-fairness`: how long a batch of {SMALL_BATCH} bets of a small agency takes, alone, while {FLOODS} others \
-         flood the same central, and while they flood another one on the same disk. Medians of {ROUNDS} rounds of {SAMPLES} batches.\n"
+        "Measured by `make bench-fairness`: the latency of a small agency's batches of {SMALL_BATCH} bets, alone, beside {BULK_SENDERS} \
+         bulk senders at the same server, and beside {BULK_SENDERS} at another server on the same disk. The server logs at ERROR. Medians \
+         of {REPETITIONS} repetitions of {SAMPLES} batches.\n"
     );
     println!(
-        "| STORAGE_SYNC | alone p50 | p99 | with four floods p50 | p99 | p99 grows to | aim | bets/s of the floods | floods elsewhere p50 | p99 |"
+        "| STORAGE_SYNC | alone p50 | p99 | beside bulk senders p50 | p99 | ratio of p99 | aim | bets/s of the bulk senders | they at another server p50 | p99 |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for sync in ["always", "never"] {
-        let (mut alone, mut flooded, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            alone.push(measure(sync, Floods::None)?);
-            flooded.push(measure(sync, Floods::Here)?);
-            elsewhere.push(measure(sync, Floods::Elsewhere)?);
+        let (mut alone, mut beside, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..REPETITIONS {
+            alone.push(measure(sync, Bulk::None)?);
+            beside.push(measure(sync, Bulk::Here)?);
+            elsewhere.push(measure(sync, Bulk::Elsewhere)?);
         }
-        let (alone, flooded, elsewhere) =
-            (Figures::median(&alone), Figures::median(&flooded), Figures::median(&elsewhere));
-        let grows = flooded.p99.as_secs_f64() / alone.p99.as_secs_f64();
+        let (alone, beside, elsewhere) =
+            (Figures::median(&alone), Figures::median(&beside), Figures::median(&elsewhere));
+        let ratio = beside.p99.as_secs_f64() / alone.p99.as_secs_f64();
         println!(
-            "| {sync} | {:.0?} | {:.0?} | {:.0?} | {:.0?} | {grows:.1} | {AIM} | {:.0} | {:.0?} | {:.0?} |",
-            alone.p50, alone.p99, flooded.p50, flooded.p99, flooded.flood_bets_a_second, elsewhere.p50, elsewhere.p99
+            "| {sync} | {:.0?} | {:.0?} | {:.0?} | {:.0?} | {ratio:.1} | {AIM} | {:.0} | {:.0?} | {:.0?} |",
+            alone.p50, alone.p99, beside.p50, beside.p99, beside.bulk_bets_a_second, elsewhere.p50, elsewhere.p99
         );
     }
     Ok(())
@@ -64,35 +72,29 @@ fn main() -> Result<(), Box<dyn Error>> {
 struct Figures {
     p50: Duration,
     p99: Duration,
-    flood_bets_a_second: f64,
+    bulk_bets_a_second: f64,
 }
 
 impl Figures {
-    fn median(rounds: &[Figures]) -> Figures {
+    fn median(runs: &[Figures]) -> Figures {
         Figures {
-            p50: median(rounds.iter().map(|round| round.p50)),
-            p99: median(rounds.iter().map(|round| round.p99)),
-            flood_bets_a_second: median(rounds.iter().map(|round| round.flood_bets_a_second)),
+            p50: median(runs.iter().map(|run| run.p50)),
+            p99: median(runs.iter().map(|run| run.p99)),
+            bulk_bets_a_second: median(runs.iter().map(|run| run.bulk_bets_a_second)),
         }
     }
 }
 
-fn median<T: PartialOrd>(values: impl Iterator<Item = T>) -> T {
-    let mut values: Vec<T> = values.collect();
-    values.sort_by(|one, other| one.partial_cmp(other).expect("no NaN"));
-    values.swap_remove(values.len() / 2)
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Floods {
+enum Bulk {
     None,
-    /// At the small agency's central.
+    /// At the small agency's server.
     Here,
-    /// At another central of this machine: what the small agency waits for then, it waits for processors and the disk.
+    /// At another server of this machine.
     Elsewhere,
 }
 
-fn measure(sync: &str, floods: Floods) -> Result<Figures, Box<dyn Error>> {
+fn measure(sync: &str, bulk: Bulk) -> Result<Figures, Box<dyn Error>> {
     let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
     let start = |folder: &Path| {
         quiet::start_server(folder, |command| {
@@ -101,32 +103,33 @@ fn measure(sync: &str, floods: Floods) -> Result<Figures, Box<dyn Error>> {
     };
     let (_here, port) = start(folders[0].path())?;
     let (_elsewhere, other_port) = start(folders[1].path())?;
-    let flood_port = if floods == Floods::Elsewhere { other_port } else { port };
+    let bulk_port = if bulk == Bulk::Elsewhere { other_port } else { port };
     let (stop, stored) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
-        for agency in 1..=if floods == Floods::None { 0 } else { FLOODS } {
-            let stream = TcpStream::connect(("127.0.0.1", flood_port))?;
+        for agency in 1..=if bulk == Bulk::None { 0 } else { BULK_SENDERS } {
+            let stream = TcpStream::connect(("127.0.0.1", bulk_port))?;
             let (stop, stored) = (&stop, &stored);
-            scope.spawn(move || flood(agency, stream, stop, stored));
+            scope.spawn(move || send_in_bulk(agency, stream, stop, stored));
         }
         let began = Instant::now();
         let sorted = sample(port);
-        let flood_bets_a_second = stored.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
+        let bulk_bets_a_second = stored.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
         stop.store(true, Ordering::Relaxed);
         let sorted = sorted?;
         let percentile = |percent| sorted[sorted.len() * percent / 100];
-        Ok(Figures { p50: percentile(50), p99: percentile(99), flood_bets_a_second })
+        Ok(Figures { p50: percentile(50), p99: percentile(99), bulk_bets_a_second })
     })
 }
 
-/// How long each batch of the small agency takes, in order of length.
+/// The latency of each batch of the small agency, the shortest first.
 fn sample(port: u16) -> std::io::Result<Vec<Duration>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_nodelay(true)?;
     let batch = batch(SMALL_AGENCY, SMALL_BATCH);
+    let mut random = fastrand::Rng::with_seed(7574);
     let mut durations = Vec::new();
-    for sample in 0..SAMPLES {
-        thread::sleep(Duration::from_micros(1000 + u64::from(sample * 7919 % 2003)));
+    for _ in 0..SAMPLES {
+        thread::sleep(Duration::from_micros(random.u64(PAUSE_MICROSECONDS)));
         let began = Instant::now();
         stream.write_all(&batch)?;
         stream.read_exact(&mut [0; 2])?;
@@ -136,30 +139,30 @@ fn sample(port: u16) -> std::io::Result<Vec<Duration>> {
     Ok(durations)
 }
 
-/// Writes batches until it is stopped, and counts the bets that are stored.
-fn flood(agency: u32, mut stream: TcpStream, stop: &AtomicBool, stored: &AtomicU64) {
-    let batch = batch(agency, FLOOD_BATCH);
+/// Writes batches until `stop` is set, and counts the bets that are stored.
+fn send_in_bulk(agency: u32, mut stream: TcpStream, stop: &AtomicBool, stored: &AtomicU64) {
+    let batch = batch(agency, BULK_BATCH);
     let mut replies = stream.try_clone().expect("a second handle");
     thread::scope(|scope| {
         scope.spawn(move || {
-            give_way();
+            lower_priority();
             let mut reply = [0; 4096];
             let mut bytes = 0;
             while let Ok(read @ 1..) = replies.read(&mut reply) {
                 bytes += read;
-                stored.fetch_add((bytes / 2) as u64 * u64::from(FLOOD_BATCH), Ordering::Relaxed);
+                stored.fetch_add((bytes / 2) as u64 * u64::from(BULK_BATCH), Ordering::Relaxed);
                 bytes %= 2;
             }
         });
-        give_way();
+        lower_priority();
         while !stop.load(Ordering::Relaxed) && stream.write_all(&batch).is_ok() {}
-        // It may be gone already, which ends the other thread too.
+        // Fails if the server is gone, which ends the other thread too.
         let _ = stream.shutdown(Shutdown::Both);
     });
 }
 
-fn give_way() {
-    // Without it the figures are only worse.
+fn lower_priority() {
+    // Failure only makes the figures worse.
     let _ = rustix::process::nice(NICE);
 }
 

@@ -1,16 +1,14 @@
 #!/usr/bin/env bash
-# Shows on a Docker engine what the eight exercises ask: builds both images, brings
-# up real contests under Docker Compose, and looks at what came of them from
-# outside, in the logs, exit codes and files of the containers.
+# The eight exercises on a Docker engine: builds both images, runs whole rounds under
+# Docker Compose, and checks the logs, exit codes and files of the containers.
 #
-# There is one function for each promise. Each check prints a line, the last line
-# counts them, and the exit code says whether all of them held. Names of functions as
-# arguments: only those. Whatever has to be waited for is waited for by looking, up to
-# PATIENCE seconds, so that a machine may be as slow as it likes.
+# Each function is a promise. Each check prints a line, the last line counts them, and
+# the exit code is 0 if all of them held. Arguments are names of functions to run; without
+# any, all of them run. Every wait polls, up to PATIENCE seconds, so that a slow machine
+# passes too.
 #
-# Most contests live in a temporary folder with a configuration of their own. The
-# containers' names are those of the project: a contest that is already up is left
-# alone, and nothing is tested until it has been taken down.
+# Most rounds use a temporary folder with a configuration of their own. The containers
+# have the names of the project: the script refuses to run while a round is up.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -19,126 +17,8 @@ readonly NAMES=(server client1 client2 client3 client4 client5)
 readonly ALL_BETS=(.data/agency-{1..5}.csv)
 passed=0 failed=0
 
-# --- one way to check -------------------------------------------------------
-
-# check SENTENCE COMMAND...: what the command prints is shown when it fails.
-check() {
-  local sentence=$1 seen
-  shift
-  if seen=$("$@" 2>&1); then
-    passed=$((passed + 1))
-    echo "  ok      $sentence"
-  else
-    failed=$((failed + 1))
-    echo "  FAILED  $sentence"
-    tail -n 12 <<<"${seen:-$* failed}" | while IFS= read -r line; do echo "          $line"; done
-  fi
-}
-
-# is SEEN WANTED
-is() {
-  [[ $1 == "$2" ]] || { echo "seen:   $1"; echo "wanted: $2"; return 1; }
-}
-
-# eventually COMMAND...: succeeds as soon as the command does.
-eventually() {
-  local deadline=$((SECONDS + PATIENCE))
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < deadline)) || { echo "not in $PATIENCE s: $*"; return 1; }
-    sleep 0.05
-  done
-}
-
-# --- a contest and what can be seen of it -----------------------------------
-
-# configure [NAME=VALUE]...: writes both files anew, with these values for the defaults.
-configure() {
-  local backlog=5 level=INFO amount=1 period=50ms client_level=INFO batch=100 window=16
-  (($# == 0)) || local "$@"
-  cat >"$work/config/server/config.ini" <<END
-[DEFAULT]
-SERVER_PORT = 12345
-SERVER_LISTEN_BACKLOG = $backlog
-LOGGING_LEVEL = $level
-END
-  cat >"$work/config/client/config.yaml" <<END
-server:
-  address: "server:12345"
-loop:
-  amount: $amount
-  period: "$period"
-log:
-  level: "$client_level"
-batch:
-  maxAmount: $batch
-  window: $window
-END
-}
-
-compose() { docker compose --progress quiet -f "$work/compose.yaml" "$@" >/dev/null; }
-
-# up N: brings up the server and N agencies; variables set for it reach them.
-up() {
-  "$work/generar-compose.sh" "$work/compose.yaml" "$1" >/dev/null && compose up -d || echo "compose up failed"
-}
-
-down() { compose --profile netcat down -t 1; }
-
-state() { docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$1"; }
-is_running() { is "$(state "$1")" "running 0"; }
-has_ended() { [[ $(state "$1") == exited* ]]; }
-
-# ended_well CONTAINER...: each ends by itself with exit code 0.
-ended_well() {
-  local name
-  for name; do
-    eventually has_ended "$name" && is "$name $(state "$name")" "$name exited 0" || return
-  done
-}
-
-clients() { # clients N: client1 ... clientN
-  local i
-  for ((i = 1; i <= $1; i++)); do echo "client$i"; done
-}
-
-# count CONTAINER TEXT: how many lines of its log contain the text.
-count() { docker logs "$1" 2>&1 | grep -cF -- "$2"; }
-says() { is "$(count "$1" "$2") lines with: $2" "${3:-1} lines with: $2"; }
-has_said() { (($(count "$1" "$2") > 0)) || { echo "$1 did not say: $2"; docker logs "$1" 2>&1 | tail -n 5; return 1; }; }
-
-bets_of_server() { docker cp server:/loteria/bets.csv - | tar -xO; }
-
-# holds_exactly FILE...: bets.csv has each bet of agency 1's file, 2's, ... once, in
-# the order of its file.
-holds_exactly() {
-  local agency=0 file stored
-  stored=$(mktemp "$work/bets.XXXXXX")
-  bets_of_server >"$stored"
-  for file; do
-    agency=$((agency + 1))
-    cmp <(grep "^$agency," "$stored") <(sed "s/^/$agency,/" "$file") || return
-  done
-  is "$(wc -l <"$stored") rows" "$(cat "$@" | wc -l) rows"
-}
-
-# winners FILE: the documents that bet on 7574.
-winners() { awk -F, '{ sub(/\r$/, "") } $5 == 7574 { print $3 }' "$1"; }
-
-# answer_to AGENCY: what the server sends, in hexadecimal, to somebody who says Hello
-# (type 8, version 1) as that agency, with no credential, and RequestWinners (6).
-answer_to() {
-  printf '\0\10\0\1\0\0\0%b\0\0\0\6' "\\0$1" | docker exec -i server timeout 5 nc 127.0.0.1 12345 |
-    od -An -v -tx1 | tr -d ' \n'
-}
-
-# answer_due FILE: Welcome (9; all bets are stored; 2, drawn) and InformWinners (7).
-answer_due() {
-  local documents
-  documents=$(winners "$1")
-  printf '0009%016x020007%016x' "$(wc -l <"$1")" "$(grep -c . <<<"$documents")"
-  # shellcheck disable=SC2086  # One argument for each document.
-  [[ -z $documents ]] || printf '%08x' $documents
-}
+# shellcheck source=tests/docker/helpers.sh
+source tests/docker/helpers.sh
 
 # --- the exercises ----------------------------------------------------------
 
@@ -165,7 +45,7 @@ exercise_1_every_echo_client_hears_each_of_its_messages_back() {
       check "clients $clients, messages $messages: every one is logged once" every_message_came_back "$clients" "$messages"
       heard=$((heard + clients * messages))
       check "clients $clients, messages $messages: the server logged them" says server "action: receive_message | result: success" "$heard"
-      # The next round has new clients and the same server.
+      # The next messages come from new clients to the same server.
       # shellcheck disable=SC2046
       compose rm -f $(clients "$clients")
     done
@@ -200,14 +80,14 @@ exercise_2_a_changed_configuration_needs_no_new_image() {
   down
 }
 
-# asks_for_echo RESULT EXIT_CODE: what validar-echo-server.sh prints, in ten seconds.
+# asks_for_echo RESULT EXIT_CODE: validar-echo-server.sh gives this, within ten seconds.
 asks_for_echo() {
   local started=$SECONDS said
   said=$(sh validar-echo-server.sh)
   is "$said, exit code $?" "action: test_echo_server | result: $1, exit code $2" && ((SECONDS - started < 10))
 }
 
-# stand_in COMMAND: a container that goes by the name of server and answers so.
+# stand_in COMMAND: a container with the name server on the network, which answers so.
 stand_in() {
   docker run -d --rm --name stand-in --network tp0_testing_net --network-alias server \
     busybox:latest sh -c "$1" >/dev/null
@@ -237,8 +117,8 @@ exercise_3_the_echo_server_is_validated_from_inside_its_network() {
   down
 }
 
-# stopped_well CONTAINER: after docker stop -t 1 it has ended by itself (one that is
-# killed when the second is over exits with 137), having closed what it had open.
+# stopped_well CONTAINER: after docker stop -t 1 it has ended on its own (Docker kills it
+# after the second, and the exit code would be 137) and has closed its resources.
 stopped_well() {
   local last
   last=$(docker logs "$1" 2>&1 | tail -n 1)
@@ -246,14 +126,14 @@ stopped_well() {
   [[ $last == *"action: exit | result: success"* ]] || { echo "last line: $last"; return 1; }
 }
 
-# Asked of the file, because the log is long when a batch is one bet.
+# Reads the file, because the log is long when a batch is one bet.
 has_stored() { (($(docker exec server sh -c "wc -l <bets.csv") >= $1)); }
 all_are_sending() {
   docker exec server sh -c 'for agency in 1 2 3 4 5; do grep -q "^$agency," bets.csv || exit; done'
 }
 
-# in_mid_contest: not every bet that there is has been stored.
-in_mid_contest() {
+# in_mid_round: some bets are not stored yet.
+in_mid_round() {
   local stored
   stored=$(bets_of_server | wc -l)
   ((stored < $(cat "${ALL_BETS[@]}" | wc -l))) || { echo "all $stored bets are stored"; return 1; }
@@ -277,7 +157,7 @@ exercise_4_sigterm_ends_every_program_within_a_second() {
   check "docker stop, a client that sends: exit code 0, closed" stopped_well client1
   docker stop -t 1 server >/dev/null
   check "docker stop, a server that stores: exit code 0, closed" stopped_well server
-  check "that was in mid-contest" in_mid_contest
+  check "that was in mid-round" in_mid_round
   check "the agencies wait for the server to come back" is_running client2
   docker stop -t 1 client2 >/dev/null
   check "docker stop, a client without its server: exit code 0, closed" stopped_well client2
@@ -289,7 +169,7 @@ exercise_4_sigterm_ends_every_program_within_a_second() {
   for name in "${NAMES[@]}"; do
     check "docker compose stop, $name: exit code 0, closed" stopped_well "$name"
   done
-  check "that was in mid-contest, too" in_mid_contest
+  check "that was in mid-round, too" in_mid_round
   down
 }
 
@@ -305,8 +185,8 @@ exercise_5_an_agency_sends_the_bet_of_its_environment() {
 
 variables_of() { docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}' "$1"; }
 
-# On the project's own files and through make, as a person would.
-exercises_6_to_8_five_agencies_at_once_are_each_told_their_own_winners() {
+# With the project's own files and through make.
+exercises_6_to_8_five_agencies_are_each_told_their_own_winners() {
   local agency names=("${NAMES[@]:1}")
   check "make docker-compose-up" make docker-compose-up
   check "the five agencies exit with 0" ended_well "${names[@]}"
@@ -314,7 +194,7 @@ exercises_6_to_8_five_agencies_at_once_are_each_told_their_own_winners() {
   for agency in 1 2 3 4 5; do
     check "client$agency was told its number of winners, once" says "client$agency" \
       "action: consulta_ganadores | result: success | cant_ganadores: $(winners ".data/agency-$agency.csv" | wc -l)"
-    check "who asks as agency $agency is told its winners and nobody else's" \
+    check "agency $agency is sent its own winners and no others" \
       is "$(answer_to "$agency")" "$(answer_due ".data/agency-$agency.csv")"
   done
   check "bets.csv holds the five files to the byte" holds_exactly "${ALL_BETS[@]}"
@@ -338,7 +218,7 @@ exercises_6_to_8_five_agencies_at_once_are_each_told_their_own_winners() {
   wait
 }
 
-what_is_killed_and_started_again_loses_and_repeats_nothing() {
+a_killed_and_restarted_program_loses_and_repeats_no_bet() {
   local bets agencies=("${NAMES[@]:1}")
   configure batch=1 window=1
   up 5
@@ -346,12 +226,12 @@ what_is_killed_and_started_again_loses_and_repeats_nothing() {
   for bets in 2000 4000 6000; do
     check "the server has stored $bets bets" eventually has_stored "$bets"
     docker kill -s KILL server >/dev/null
-    check "it is killed in mid-contest" in_mid_contest
+    check "it is killed in mid-round" in_mid_round
     docker start server >/dev/null
   done
   check "the server has stored 8000 bets" eventually has_stored 8000
   docker kill -s KILL "${agencies[@]}" >/dev/null
-  check "the agencies are killed in mid-contest" in_mid_contest
+  check "the agencies are killed in mid-round" in_mid_round
   configure
   docker start "${agencies[@]}" >/dev/null
   check "the agencies finish" ended_well "${agencies[@]}"
@@ -373,21 +253,22 @@ the_images_hold_a_program_and_nothing_to_configure() {
   done
 }
 
-# What a build can see, as a copy of all of it: an image with the context in it.
-context_folders() {
+# context_files: the build context without src, from an image that holds a copy of it.
+context_files() {
   docker build -q -t loteria-context -f - . >/dev/null 2>&1 <<<$'FROM busybox:latest\nCOPY . /context'
-  docker run --rm loteria-context ls -A /context
+  docker run --rm -w /context loteria-context find . -path ./src -prune -o -type f -print | sort
   docker rmi loteria-context >/dev/null
 }
 
 a_build_sees_sources_only() {
-  check "the build context" is "$(context_folders | tr '\n' ' ')" "Cargo.lock Cargo.toml src "
+  check "the build context, without src" is "$(context_files | tr '\n' ' ')" "./Cargo.lock ./Cargo.toml ./tools/Cargo.toml "
 }
 
-# The stage before the sources, with sources that have changed: all of it cached.
+# dependency_steps_run_again: steps of the dependencies that a change of the sources runs again.
 dependency_steps_run_again() {
   local copy=$work/changed
-  mkdir -p "$copy"
+  mkdir -p "$copy/tools"
+  cp tools/Cargo.toml "$copy/tools"
   cp -r Dockerfile .dockerignore Cargo.toml Cargo.lock src "$copy"
   echo "// changed" >>"$copy/src/lib.rs"
   docker build --progress plain --target dependencies "$copy" 2>&1 |
@@ -414,7 +295,7 @@ clean_up() {
 docker info >/dev/null 2>&1 || stop_here "no Docker engine answers; start one (docker info says what is wrong)"
 docker compose version >/dev/null 2>&1 || stop_here "docker compose (version 2) is not installed"
 [[ -z $(docker ps -aq --filter label=com.docker.compose.project=tp0) ]] ||
-  stop_here "a contest is up; make docker-compose-netcat-down takes it down"
+  stop_here "a round is up; make docker-compose-netcat-down takes it down"
 [[ -f ${ALL_BETS[4]} ]] || stop_here "the agencies' bets are missing; make data makes them"
 
 unset CLI_MODE CLI_LOG_LEVEL LOGGING_LEVEL NOMBRE APELLIDO DOCUMENTO NACIMIENTO NUMERO
@@ -435,8 +316,8 @@ make docker-image >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; sto
   exercise_3_the_echo_server_is_validated_from_inside_its_network \
   exercise_4_sigterm_ends_every_program_within_a_second \
   exercise_5_an_agency_sends_the_bet_of_its_environment \
-  exercises_6_to_8_five_agencies_at_once_are_each_told_their_own_winners \
-  what_is_killed_and_started_again_loses_and_repeats_nothing
+  exercises_6_to_8_five_agencies_are_each_told_their_own_winners \
+  a_killed_and_restarted_program_loses_and_repeats_no_bet
 for promise; do
   echo "$promise"
   "$promise"

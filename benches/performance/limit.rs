@@ -1,8 +1,7 @@
 //! The limit: a program that moves bytes from connections into a file and does nothing else.
 //!
-//! It works in turns as the central does: what each connection has ready, up to the central's default share, goes into the
-//! file with one write. It syncs as often as the central did for the same bets, evenly. No byte is looked at, and no reply
-//! sent.
+//! It works in turns as the server does: the bytes that each connection has ready, up to the server's default share, go into the
+//! file with one write. It syncs as often as the server did for the same bets, evenly. It parses nothing and sends no reply.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -19,10 +18,10 @@ use crate::stream;
 
 pub const ROLE: &str = "limit";
 
-/// What a bet of the generator takes on the wire, its share of the batch's head included.
-const WIRE_BYTES_A_BET: u64 = 60;
+/// Bytes of a generated bet on the wire, with its share of the batch's head.
+const WIRE_BYTES_A_BET: u64 = 54;
 
-/// Seconds that it takes to move what `bets` of `connections` are on the wire into a file, with `syncs` on the way.
+/// Seconds that it takes to move the bytes of `bets` from `connections` into a file, with `syncs` on the way.
 pub fn seconds(connections: usize, bets: u64, syncs: Option<u64>) -> Result<f64, Failure> {
     let folder = tempfile::tempdir()?;
     let mut receiver = Command::new(std::env::current_exe()?);
@@ -37,7 +36,7 @@ pub fn seconds(connections: usize, bets: u64, syncs: Option<u64>) -> Result<f64,
     Ok(*numbers.first().ok_or("no number")?)
 }
 
-/// The order: how many connections, how many bytes from one sync to the next, the file.
+/// Plays the role. The order: number of connections, bytes from one sync to the next, path of the file.
 pub fn play(order: &[&str]) -> Result<(), Failure> {
     let &[connections, bytes_a_sync, path] = order else { return Err("limit CONNECTIONS BYTES_A_SYNC FILE".into()) };
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
@@ -75,7 +74,7 @@ fn move_bytes(mut sockets: Vec<Option<TcpStream>>, mut file: File, bytes_a_sync:
             turn.truncate(start + *read.as_ref().unwrap_or(&0));
             match read {
                 Ok(0) => {
-                    // It is closed only once what it sent is in the file.
+                    // Closed only once its bytes are in the file, because the sender measures until then.
                     ended.extend(socket.take());
                     *is_ready = false;
                     open -= 1;

@@ -1,24 +1,27 @@
-//! `make bench`: how fast the lottery is, how fast anything could be here, and the ratio of the two.
+//! `make bench`: the speed of the lottery, the highest speed that this machine allows, and the ratio of the two.
 //!
-//! Every role is a process of its own, and they speak over loopback. The roles that are not the central or an agency are
-//! played by this program, started again with the name of a [`role`] as its argument:
+//! Every role is a process of its own, and they talk over loopback. The roles other than server and agency are played by this
+//! program, started again with the name of a [`role`] as its argument:
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
-//! | [`stage`] | the central and the agencies as processes, and what they cost |
-//! | [`stream`] | agencies whose batches are bytes already: they load the central and leave it the machine |
-//! | [`limit`] | the program that does nothing but move the same bytes from as many connections into a file |
-//! | [`suite`] | what is measured, and how often |
-//! | [`peers`] | the same bytes into Redis and PostgreSQL, where they are installed (`make bench-peers`) |
-//! | [`report`], [`plot`] | the tables and the pictures |
+//! | [`suite`], [`scale`] | the measurements, in the order of the report |
+//! | [`stage`] | server and agencies as processes, and their cost |
+//! | [`stream`] | agencies with pre-encoded batches, which leave most of the machine to the server |
+//! | [`limit`] | a program that only moves the same bytes from as many connections into a file |
+//! | [`peers`] | the same bets into Redis and PostgreSQL, where they are installed (`make bench-peers`) |
+//! | [`report`], [`plot`] | tables and pictures |
 //!
-//! Throughputs and times are medians. The limit beside a throughput is measured in the same run, right after it, so
-//! that a busy machine is busy for both.
+//! Throughputs and times are medians. The limit beside a throughput is measured in the same run, right after it, so that other
+//! load on the machine slows both.
 
 mod limit;
+#[path = "../common/median.rs"]
+mod median;
 mod peers;
 mod plot;
 mod report;
+mod scale;
 mod stage;
 mod stream;
 mod suite;
@@ -26,7 +29,7 @@ mod suite;
 use std::error::Error;
 use std::process::ExitCode;
 
-/// What went wrong, in words.
+/// An error, in words.
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
@@ -48,9 +51,6 @@ fn role(arguments: &[&str]) -> Result<(), Failure> {
         ["peers"] => peers::run(),
         [stream::ROLE, order @ ..] => stream::play(order),
         [limit::ROLE, order @ ..] => limit::play(order),
-        _ => {
-            Err(format!("{arguments:?} is no role; `make bench` and `make bench-peers` say what can be measured")
-                .into())
-        }
+        _ => Err(format!("{arguments:?} is no role; use `make bench` or `make bench-peers`").into()),
     }
 }

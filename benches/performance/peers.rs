@@ -1,6 +1,6 @@
-//! `make bench-peers`: the same bets into what a user might take instead, in the same run, where it is installed.
+//! `make bench-peers`: the same bets into Redis and PostgreSQL, in the same run, where they are installed.
 //!
-//! Redis gets each row of bets.csv with an `RPUSH`, 148 to a pipeline, from five clients; PostgreSQL gets all of them with one
+//! Redis takes each row of bets.csv with an `RPUSH`, 148 to a pipeline, from five clients. PostgreSQL takes all of them with one
 //! `COPY` in one transaction.
 
 use std::fs;
@@ -16,13 +16,14 @@ use loteria::bet::store_bets;
 use loteria::client::source::{BetFile, BetSource};
 
 use crate::Failure;
-use crate::report::{Report, Table, count, median, millions, time};
-use crate::stage::{Killed, Sync, contest, make_data};
+use crate::median::median;
+use crate::report::{Report, Table, count, millions, time};
+use crate::stage::{Durability, Killed, make_data, play_round};
 
 const BETS: u64 = 2_000_000;
 const AGENCIES: usize = 5;
 const RUNS: usize = 3;
-/// Commands of a pipeline: the default of `batch.maxAmount`.
+/// Commands of a pipeline, as many as the default of `batch.maxAmount`.
 const PIPELINE: usize = 148;
 
 pub fn run() -> Result<(), Failure> {
@@ -37,16 +38,17 @@ pub fn run() -> Result<(), Failure> {
     let rows = files.iter().zip(1..).map(|(file, agency)| rows_of(file, agency)).collect::<Result<Vec<_>, _>>()?;
     let csv = folder.path().join("all.csv");
     fs::write(&csv, rows.concat())?;
-    // PostgreSQL reads it as another user.
+    // PostgreSQL's user must be able to read it.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
 
     let mut measure = |name: &str, run: &dyn Fn() -> Result<f64, Failure>| -> Result<(), Failure> {
-        let seconds = median((0..RUNS).map(|_| run()).collect::<Result<_, _>>()?);
+        let seconds = median((0..RUNS).map(|_| run()).collect::<Result<Vec<f64>, _>>()?);
         table.add([name.to_owned(), time(seconds), millions(BETS as f64 / seconds)]);
         Ok(())
     };
-    for sync in [Sync::Always, Sync::Never] {
-        measure(&format!("Lotería, a whole contest, sync {}", sync.name()), &|| Ok(contest(&files, sync)?.seconds))?;
+    for durability in Durability::BOTH {
+        let name = format!("Lotería, a whole round, {}", durability.name());
+        measure(&name, &|| Ok(play_round(&files, durability)?.seconds))?;
     }
     if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok() {
         for fsync in ["always", "everysec"] {
@@ -63,7 +65,7 @@ pub fn run() -> Result<(), Failure> {
     report.finish()
 }
 
-/// The rows of an agency's bets as the central stores them.
+/// The rows of an agency's bets as the server stores them.
 fn rows_of(file: &Path, agency: u32) -> Result<Vec<u8>, Failure> {
     let mut source = BetFile::open(file, agency)?;
     let mut rows = Vec::new();
@@ -144,7 +146,7 @@ fn push(mut connection: TcpStream, pipelines: &[Vec<u8>]) -> Result<(), Failure>
     Ok(())
 }
 
-/// The folder of PostgreSQL's programs, of which few are on the path.
+/// The folder of PostgreSQL's programs, most of which are not on the path.
 fn postgres_programs() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|version| version.path().join("bin"));
     versions.filter(|folder| folder.join("initdb").exists()).max()
@@ -172,14 +174,14 @@ fn postgres(programs: &Path, csv: &Path) -> Result<f64, Failure> {
     copied
 }
 
-/// Runs a program as the user that PostgreSQL insists on not being root, and gives what it printed.
+/// Runs a program as the user `postgres` if this one is root, which PostgreSQL refuses. Gives its output.
 fn as_postgres(program: &str, arguments: &[&str]) -> Result<String, Failure> {
     let is_root = fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0);
     let mut command = Command::new(if is_root { "runuser" } else { program });
     if is_root {
         command.args(["-u", "postgres", "--", program]);
     }
-    // pg_ctl leaves a server behind, which would keep a pipe open.
+    // A file, because the server that pg_ctl starts would keep a pipe open.
     let output = tempfile::NamedTempFile::new()?;
     command.args(arguments).current_dir("/").stdin(Stdio::null()).stdout(output.reopen()?).stderr(output.reopen()?);
     let status = command.status()?;

@@ -1,4 +1,4 @@
-//! Pictures of lines, as SVG written by hand: two scales, a legend, and colours for light and for dark pages.
+//! Line charts as SVG: two scales, a legend, and colours for light and for dark pages.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,7 +6,7 @@ use std::fs;
 use crate::Failure;
 use crate::report::folder;
 
-/// What a picture shows.
+/// A line chart.
 pub struct Plot<'a> {
     pub title: &'a str,
     pub x: Axis<'a>,
@@ -14,12 +14,12 @@ pub struct Plot<'a> {
     pub lines: Vec<Line<'a>>,
 }
 
-/// A scale: its name, the values that are marked on it, and how they are written.
+/// A scale: its name, its marked values, and their labels.
 pub struct Axis<'a> {
     pub name: &'a str,
     pub marks: Vec<f64>,
     pub label: fn(f64) -> String,
-    /// Equal steps are equal factors.
+    /// True if equal distances are equal factors.
     pub is_logarithmic: bool,
 }
 
@@ -45,7 +45,7 @@ circle { fill: currentColor; stroke: none } .l2 { stroke-dasharray: 6 4 } \
 .l0 { stroke: #58a6ff; color: #58a6ff } .l1 { stroke: #f0883e; color: #f0883e } .l2 { stroke: #8b949e; color: #8b949e } }";
 
 impl Axis<'_> {
-    /// Where `value` lies between the lowest mark (0) and the highest (1).
+    /// The position of `value` between the lowest mark (0) and the highest (1).
     fn place(&self, value: f64) -> f64 {
         let scaled = |value: f64| if self.is_logarithmic { value.ln() } else { value };
         let (lowest, highest) =

@@ -1,4 +1,4 @@
-//! What was measured, as tables: on the terminal while it is measured, and as Markdown at the end.
+//! The report: tables on the terminal as they are measured, and all of them as Markdown at the end.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 
 use crate::Failure;
 
-/// Where the results are kept.
+/// The folder of the results.
 pub fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../benches"))
 }
 
-/// Everything that was measured, section by section.
+/// A report, section by section.
 pub struct Report {
     file: PathBuf,
     markdown: String,
 }
 
 impl Report {
-    /// A report that becomes the Markdown `file` of [`folder`].
+    /// A report that is written to `file` in [`folder`].
     pub fn begin(file: &str, introduction: &str) -> Report {
         println!("{introduction}");
         Report { file: folder().join(file), markdown: format!("{introduction}\n") }
@@ -30,7 +30,7 @@ impl Report {
         let _ = write!(self.markdown, "\n## {title}\n{explanation}\n\n{}", table.to_markdown());
     }
 
-    /// Adds a picture that lies beside the report.
+    /// Adds a picture in the report's folder.
     pub fn add_picture(&mut self, file: &str, description: &str) {
         let _ = write!(self.markdown, "\n![{description}]({file})\n");
     }
@@ -43,7 +43,7 @@ impl Report {
     }
 }
 
-/// Rows of text under a head. All columns but the first are numbers.
+/// Rows of text under a head. All columns but the first are right-aligned.
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -86,12 +86,6 @@ impl Table {
     }
 }
 
-/// The middle one of some numbers, the higher of the two middle ones if there is no one.
-pub fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_unstable_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 /// `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -110,7 +104,7 @@ pub fn millions(number: f64) -> String {
     format!("{:.2} M", number / 1e6)
 }
 
-/// A duration in the unit that suits it.
+/// A duration in s, ms or µs.
 pub fn time(seconds: f64) -> String {
     match seconds {
         ..1e-3 => format!("{:.0} µs", seconds * 1e6),
@@ -120,7 +114,7 @@ pub fn time(seconds: f64) -> String {
     }
 }
 
-/// How much of the limit was reached.
+/// A ratio as a percentage.
 pub fn percent(ratio: f64) -> String {
     format!("{:.0} %", ratio * 100.0)
 }

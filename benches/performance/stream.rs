@@ -1,4 +1,4 @@
-//! Agencies whose batches are bytes already, all in one process: what they cost is as little as sending can.
+//! Agencies with pre-encoded batches, all in one process: the cheapest way to load the server.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -15,14 +15,14 @@ use crate::stage::make_data;
 
 pub const ROLE: &str = "stream";
 
-/// Every agency sends its bets with a window, as ours do, closes with the others, and waits for its winners.
-/// Order: port, agencies, bets of all. Prints seconds from the first batch to the last reply, then from the last closing to
-/// the first winners.
-pub const CONTEST: &str = "contest";
-/// Every agency sends a batch when its time has come, whatever was answered before. Order: port, agencies, bets of all, bets a
-/// second. Prints the percentiles [`PERCENTILES`] of the seconds from when a batch was due to its reply.
+/// Every agency sends its bets with the window of our agencies, closes with the others, and waits for its winners.
+/// Order: port, agencies, bets in all. Prints the seconds from the first batch to the last reply, then those from the last
+/// closing to the first winners.
+pub const ROUND: &str = "round";
+/// Every agency sends each batch when it is due, answered or not. Order: port, agencies, bets in all, bets a second. Prints the
+/// percentiles [`PERCENTILES`] of the seconds from the moment when a batch was due to its reply.
 pub const PACED: &str = "paced";
-/// Every connection sends what its bets are on the wire and waits for the end. Order as for [`CONTEST`]. Prints seconds.
+/// Every connection sends the bytes of its bets and waits for the end. Order as for [`ROUND`]. Prints seconds.
 pub const BYTES: &str = "bytes";
 
 pub const PERCENTILES: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
@@ -31,17 +31,17 @@ pub const PERCENTILES: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
 const BATCH_BETS: u64 = 148;
 /// The default of `batch.window`.
 const WINDOW: u64 = 32;
-/// Bets of which the stream is made, again and again.
+/// Number of different bets. They are sent again and again.
 const DIFFERENT_BETS: u64 = 20_000;
 const STACK_BYTES: usize = 1 << 17;
 
 pub fn play(order: &[&str]) -> Result<(), Failure> {
     let (kind, port, agencies, bets) = match *order {
         [kind, port, agencies, bets, ..] => (kind, port.parse()?, agencies.parse()?, bets.parse()?),
-        _ => return Err("stream contest|paced|bytes PORT AGENCIES BETS [BETS_A_SECOND]".into()),
+        _ => return Err("stream round|paced|bytes PORT AGENCIES BETS [BETS_A_SECOND]".into()),
     };
     let numbers = match (kind, order.get(4)) {
-        (CONTEST, None) => contest(port, agencies, bets)?,
+        (ROUND, None) => round(port, agencies, bets)?,
         (PACED, Some(rate)) => paced(port, agencies, bets, rate.parse()?)?,
         (BYTES, None) => bytes(port, agencies, bets)?,
         _ => return Err(format!("{order:?} is no order").into()),
@@ -51,15 +51,15 @@ pub fn play(order: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Batches as bytes, one behind the other, and then from the first again.
+/// Encoded batches, repeated without end.
 struct Batches {
     bytes: Vec<u8>,
-    /// Where each ends, and how many bets it has.
+    /// The end of each batch, and its number of bets.
     ends: Vec<(usize, u64)>,
 }
 
 impl Batches {
-    /// Those of `agency`, made of the bets of `source`.
+    /// Batches of `agency` with the bets of `source`.
     fn of(agency: u32, source: &mut BetFile) -> Result<Batches, Failure> {
         let (mut bytes, mut ends) = (Buffer::new(), Vec::new());
         loop {
@@ -79,7 +79,7 @@ impl Batches {
         }
     }
 
-    /// The bytes of the batch with this number, and how many bets it has.
+    /// The bytes of the batch with this number, and its number of bets.
     fn get(&self, number: usize) -> (&[u8], u64) {
         let number = number % self.ends.len();
         let start = if number == 0 { 0 } else { self.ends[number - 1].0 };
@@ -92,11 +92,11 @@ impl Batches {
 struct Agency {
     socket: TcpStream,
     batches: Batches,
-    /// How many bets are still to be sent.
+    /// Number of bets that are still to be sent.
     bets: u64,
 }
 
-/// Runs `part` for each of `agencies` in a thread of its own, all at the same time, and gives what they gave.
+/// Runs `part` for each of `agencies` in a thread of its own, and gives their results.
 fn for_each_agency<T: Send + 'static>(
     port: u16,
     agencies: u32,
@@ -125,17 +125,17 @@ fn span(earliest: impl Iterator<Item = Instant>, latest: impl Iterator<Item = In
     Ok(last.saturating_duration_since(first).as_secs_f64())
 }
 
-fn contest(port: u16, agencies: u32, bets: u64) -> Result<Vec<f64>, Failure> {
+fn round(port: u16, agencies: u32, bets: u64) -> Result<Vec<f64>, Failure> {
     let times = for_each_agency(port, agencies, bets, |mut agency, number, barrier| {
-        agency.say_hello(number)?;
+        agency.log_in(number)?;
         barrier.wait();
         let began = Instant::now();
         agency.send_with_window()?;
         let stored = Instant::now();
         barrier.wait();
         let closed = Instant::now();
-        agency.say(&[Message::AllBetsSent, Message::RequestWinners])?;
-        agency.hear(2 + 8)?;
+        agency.send(&[Message::AllBetsSent, Message::RequestWinners])?;
+        agency.skip_reply(2 + 8)?;
         Ok([began, stored, closed, Instant::now()])
     })?;
     let sending = span(times.iter().map(|times| times[0]), times.iter().map(|times| times[1]))?;
@@ -159,9 +159,9 @@ fn bytes(port: u16, agencies: u32, bets: u64) -> Result<Vec<f64>, Failure> {
 fn paced(port: u16, agencies: u32, bets: u64, bets_a_second: f64) -> Result<Vec<f64>, Failure> {
     let of_each = bets_a_second / f64::from(agencies);
     let latencies = for_each_agency(port, agencies, bets, move |mut agency, number, barrier| {
-        agency.say_hello(number)?;
+        agency.log_in(number)?;
         barrier.wait();
-        // The agencies' batches are due one after the other, not all at the same moment.
+        // Staggered, so that the agencies' batches are not all due at the same moment.
         let first_batch = agency.batches.get(0).1 as f64;
         let start =
             Instant::now() + Duration::from_secs_f64(first_batch / of_each * f64::from(number) / f64::from(agencies));
@@ -173,23 +173,23 @@ fn paced(port: u16, agencies: u32, bets: u64, bets_a_second: f64) -> Result<Vec<
     if latencies.is_empty() { Err("no batch".into()) } else { Ok(PERCENTILES.map(percentile).to_vec()) }
 }
 
-/// Bytes of a RegisterBetOk.
+/// Length of a RegisterBetOk.
 const OK_BYTES: usize = 2;
 
 impl Agency {
-    fn say(&mut self, messages: &[Message<'_>]) -> Result<(), Failure> {
+    fn send(&mut self, messages: &[Message<'_>]) -> Result<(), Failure> {
         let mut output = Buffer::new();
         messages.iter().for_each(|message| message.encode(&mut output));
         Ok(self.socket.write_all(&output)?)
     }
 
-    fn hear(&mut self, bytes: usize) -> Result<(), Failure> {
+    fn skip_reply(&mut self, bytes: usize) -> Result<(), Failure> {
         Ok(self.socket.read_exact(&mut vec![0; bytes])?)
     }
 
-    fn say_hello(&mut self, agency: u32) -> Result<(), Failure> {
-        self.say(&[Message::Hello { version: VERSION, agency, credential: &[] }])?;
-        self.hear(2 + 8 + 1)
+    fn log_in(&mut self, agency: u32) -> Result<(), Failure> {
+        self.send(&[Message::Hello { version: VERSION, agency, credential: &[] }])?;
+        self.skip_reply(2 + 8 + 1)
     }
 
     /// Sends every bet, with at most [`WINDOW`] batches unanswered.
@@ -206,10 +206,10 @@ impl Agency {
                 (next, in_flight) = (next + 1, in_flight + 1);
             }
             self.socket.write_all(&output)?;
-            let heard = self.socket.read(&mut replies)?;
-            check_replies(&replies[..heard], half)?;
-            in_flight -= ((heard + half) / OK_BYTES) as u64;
-            half = (heard + half) % OK_BYTES;
+            let read = self.socket.read(&mut replies)?;
+            check_replies(&replies[..read], half)?;
+            in_flight -= ((read + half) / OK_BYTES) as u64;
+            half = (read + half) % OK_BYTES;
         }
         Ok(())
     }
@@ -225,7 +225,7 @@ impl Agency {
         Ok(())
     }
 
-    /// Sends a batch whenever it is due, and gives how long after that each was answered.
+    /// Sends each batch when it is due, and gives the seconds from then to its reply.
     fn send_paced(mut self, start: Instant, bets_a_second: f64) -> Result<Vec<f64>, Failure> {
         let mut due = Vec::new();
         let mut bets_before = 0;
@@ -234,31 +234,31 @@ impl Agency {
             bets_before += self.batches.get(due.len() - 1).1;
         }
         let mut replies = self.socket.try_clone()?;
-        let answered = due.clone();
-        let hear = move || -> Result<Vec<f64>, Failure> {
-            let mut latencies = Vec::with_capacity(answered.len());
-            for due in answered {
+        let expected = due.clone();
+        let read_replies = move || -> Result<Vec<f64>, Failure> {
+            let mut latencies = Vec::with_capacity(expected.len());
+            for due in expected {
                 replies.read_exact(&mut [0; OK_BYTES])?;
                 latencies.push(Instant::now().saturating_duration_since(due).as_secs_f64());
             }
             Ok(latencies)
         };
-        let hearing = thread::Builder::new().stack_size(STACK_BYTES).spawn(hear)?;
+        let reader = thread::Builder::new().stack_size(STACK_BYTES).spawn(read_replies)?;
         for (number, due) in due.into_iter().enumerate() {
             thread::sleep(due.saturating_duration_since(Instant::now()));
             let (bytes, _) = self.batches.get(number);
             self.socket.write_all(bytes)?;
         }
-        hearing.join().map_err(|_| "the reader panicked")?
+        reader.join().map_err(|_| "the reader panicked")?
     }
 }
 
-/// Whether these are RegisterBetOk and nothing else; `half` is how many bytes of one came before.
+/// Checks that these bytes are RegisterBetOk and nothing else, after `half` bytes of one.
 fn check_replies(bytes: &[u8], half: usize) -> Result<(), Failure> {
     let expected = |position: usize| if (position + half).is_multiple_of(OK_BYTES) { 0 } else { 2 };
     if !bytes.is_empty() && bytes.iter().enumerate().all(|(position, &byte)| byte == expected(position)) {
         Ok(())
     } else {
-        Err(format!("the central answered {bytes:02x?}").into())
+        Err(format!("the server answered {bytes:02x?}").into())
     }
 }

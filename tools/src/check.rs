@@ -1,4 +1,4 @@
-//! What a contest came to: whether the stored bets are those that were sent.
+//! The comparison of the stored bets with the files that were sent.
 
 use std::fs::File;
 use std::io;
@@ -9,52 +9,52 @@ use thiserror::Error;
 use loteria::bet::{RowError, load_bets};
 use loteria::client::source::{BetFile, BetSource, SourceError};
 
-/// What one agency sent, as its file says.
+/// The contents of an agency's file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// How many bets.
+    /// Number of bets.
     pub bets: u64,
     /// The documents of the winners among them, in order.
     pub winners: Vec<u32>,
 }
 
-/// What is wrong with what is stored.
+/// A fault of the stored bets, or of the files that they are compared with.
 #[derive(Debug, Error)]
 pub enum Difference {
-    /// It can't be read.
+    /// The stored bets can't be read.
     #[error("{}: {error}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// A stored row is no bet.
+    /// A stored row is not a bet.
     #[error("the stored bets: {0}")]
     Row(#[from] RowError),
-    /// A file of bets can't be read.
+    /// An agency's file can't be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A row is stored that the agency did not send there.
+    /// A stored row is not the next one of its agency's file.
     #[error("line {line} of the stored bets is not the next one of agency {agency}")]
     NotNext {
         /// The line.
         line: u64,
-        /// Whose bet it says to be.
+        /// The agency in that row.
         agency: u32,
     },
-    /// Bets were sent and are not stored.
+    /// Bets were sent but are not stored.
     #[error("of agency {agency}, only the first {stored} bets are stored")]
     Missing {
-        /// Whose.
+        /// The agency.
         agency: u32,
-        /// How many are.
+        /// Number of its bets that are stored.
         stored: u64,
     },
 }
 
-/// Compares the bets stored at `stored` with the files of agencies 1, 2, ...: each bet of each file once, an agency's in the
-/// order of its file, and no other.
+/// Compares the bets in `stored` with the files of agencies 1, 2, ...: each bet of each file once, in the order of its file, and
+/// no other.
 ///
 /// # Errors
 /// The first [`Difference`].

@@ -1,6 +1,6 @@
-//! A whole contest of real processes on this machine: what `make run` shows, and what tests and benchmarks start.
+//! Fixtures that the tool, the tests and the benchmarks share: the programs as real processes on this machine.
 //!
-//! [`Process`] is a program that runs and says lines; [`check`] reads afterwards what it all came to.
+//! [`Process`] runs a program and collects its log; [`check`] compares the stored bets with those that were sent.
 
 pub mod check;
 mod process;
@@ -12,10 +12,10 @@ use std::process::Command;
 pub use process::{Ended, Process};
 pub use usage::Usage;
 
-/// Where the two programs are.
+/// Paths of the programs.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// The central.
+    /// The server.
     pub server: PathBuf,
     /// An agency.
     pub client: PathBuf,
@@ -24,27 +24,27 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// The programs that were built together with the one that is running.
+    /// The programs that were built together with the running one: beside it, or one folder above `deps`.
     ///
     /// # Errors
-    /// The system does not say which program is running.
+    /// The path of the running program is unknown.
     pub fn beside_this() -> std::io::Result<Programs> {
         let this = std::env::current_exe()?;
-        // Tests and benchmarks are one folder below the programs.
+        // Cargo puts tests and benchmarks into `deps`, one folder below the programs.
         let folder = this.parent().unwrap_or(Path::new("."));
         let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
         let [server, client, loteria] = ["server", "client", "loteria"].map(|name| folder.join(name));
         Ok(Programs { server, client, loteria })
     }
 
-    /// A central that works in `folder`, on any free port. Of the environment it has only what is added.
+    /// A server that works in `folder`, on any free port. Its environment is empty but for what is added.
     pub fn server(&self, folder: &Path) -> Command {
         let mut command = Command::new(&self.server);
         command.env_clear().env("SERVER_PORT", "0").current_dir(folder);
         command
     }
 
-    /// An agency that works in `folder`, for the central on `port` of this machine.
+    /// An agency that works in `folder`, for the server on `port` of this machine.
     pub fn client(&self, folder: &Path, id: u32, port: u16) -> Command {
         let mut command = Command::new(&self.client);
         command.env_clear().env("CLI_ID", id.to_string()).current_dir(folder);
@@ -53,7 +53,7 @@ impl Programs {
     }
 }
 
-/// The port that a central says it listens on.
+/// The port that a server listens on, once it has logged it.
 pub fn port_of(server: &Process) -> Option<u16> {
     let line = server.wait_for("action: listen | result: success")?;
     field(&line, "port")?.parse().ok()

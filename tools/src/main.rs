@@ -1,16 +1,55 @@
-//! `loteria`: the programs around the lottery.
+//! `loteria`: the tool around the lottery. Each subcommand has a file of its own.
+
 mod data;
 mod demo;
 
+use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{Parser, Subcommand};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// The exit code of a program that a signal interrupted, by the shells' convention.
+const INTERRUPTED: u8 = 130;
+
+/// Lotería Nacional: a demonstration of a whole round, and bets to try the programs with.
+#[derive(Parser)]
+#[command(name = "loteria", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Options),
+    Data(data::Options),
+}
+
+/// The end of a subcommand that a signal stopped.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; {0}")]
+struct Interrupted(&'static str);
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    let command = arguments.next();
-    let rest: Vec<_> = arguments.collect();
-    match command.as_deref().and_then(std::ffi::OsStr::to_str) {
-        Some("demo") => demo::main(rest),
-        Some("data") => data::main(rest),
-        _ => ExitCode::from(2),
+    let outcome = match Arguments::parse().command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Data(options) => data::run(&options),
+    };
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    // The exit code still tells if nobody reads this line.
+    let _ = writeln!(io::stderr(), "loteria: {error}");
+    if error.is::<Interrupted>() { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
+}
+
+/// A flag that is set by SIGINT, SIGTERM and SIGHUP, so that a subcommand can clean up before it ends.
+fn interruption() -> Result<Arc<AtomicBool>, Box<dyn Error>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
     }
+    Ok(flag)
 }

@@ -1,4 +1,4 @@
-//! A program that runs, the lines it says, and how it ends.
+//! A running program, the lines of its log, and its end.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,24 +8,26 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long [`Process::wait_for`] waits for a line before it takes the program for stuck.
+use super::Usage;
+
+/// The longest time that [`Process::wait_for`] waits for a line.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running program. It is killed when this is dropped.
+/// A running program. Dropping it kills the program.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    said: Arc<Said>,
+    log: Arc<Log>,
     readers: Vec<JoinHandle<()>>,
     has_ended: bool,
 }
 
-/// How a program ended, and everything it said.
+/// The exit status of a program that has ended, and all of its log.
 #[derive(Clone, Debug)]
 pub struct Ended {
     /// Its exit status.
     pub status: ExitStatus,
-    /// The lines of its standard output and error, as they came.
+    /// The lines of its standard output and error, in the order in which they were read.
     pub lines: Vec<String>,
 }
 
@@ -37,7 +39,7 @@ impl Ended {
 }
 
 #[derive(Debug, Default)]
-struct Said {
+struct Log {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -45,59 +47,65 @@ struct Said {
 #[derive(Debug, Default)]
 struct State {
     lines: Vec<String>,
-    /// Outputs that are still open.
+    /// Number of outputs that are still open.
     open: usize,
 }
 
-impl Said {
+impl Log {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Lines are pushed whole, whoever panicked.
+        // A line is pushed in one step, so a panic elsewhere leaves the state valid.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Process {
-    /// Starts a program, and calls `on_line` with each line that it says.
+    /// Starts a program, and calls `on_line` with each line that it prints.
     ///
     /// # Errors
     /// The system's.
     pub fn start(command: &mut Command, on_line: impl Fn(&str) + Clone + Send + 'static) -> io::Result<Process> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let said = Arc::new(Said::default());
-        let outputs: [Option<Box<dyn Read + Send>>; 2] = [
-            child.stdout.take().map(|output| Box::new(output) as Box<dyn Read + Send>),
-            child.stderr.take().map(|output| Box::new(output) as Box<dyn Read + Send>),
-        ];
-        let outputs: Vec<_> = outputs.into_iter().flatten().collect();
-        said.lock().open = outputs.len();
+        let log = Arc::new(Log::default());
+        let stdout = child.stdout.take().map(|output| Box::new(output) as Box<dyn Read + Send>);
+        let stderr = child.stderr.take().map(|output| Box::new(output) as Box<dyn Read + Send>);
+        let outputs: Vec<_> = stdout.into_iter().chain(stderr).collect();
+        log.lock().open = outputs.len();
         let read = |output| {
-            let (said, on_line) = (Arc::clone(&said), on_line.clone());
-            thread::spawn(move || read_lines(output, &said, on_line))
+            let (log, on_line) = (Arc::clone(&log), on_line.clone());
+            thread::spawn(move || read_lines(output, &log, on_line))
         };
         let readers = outputs.into_iter().map(read).collect();
-        Ok(Process { child, said, readers, has_ended: false })
+        Ok(Process { child, log, readers, has_ended: false })
     }
 
-    /// What identifies it to the system.
+    /// Its process number.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has said so far.
-    pub fn lines(&self) -> Vec<String> {
-        self.said.lock().lines.clone()
+    /// Resources that it has used so far.
+    ///
+    /// # Errors
+    /// It has ended, or the system has no `/proc`.
+    pub fn usage(&self) -> io::Result<Usage> {
+        Usage::of(self.pid())
     }
 
-    /// The first line that contains `text`, as soon as it is said; `None` if the program ends without it, or a
-    /// minute passes.
+    /// The lines that it has printed so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.log.lock().lines.clone()
+    }
+
+    /// The first line that contains `text`, as soon as it is printed. `None` if the program ends without it, or a minute
+    /// passes.
     pub fn wait_for(&self, text: &str) -> Option<String> {
         self.wait_for_nth(text, 1)
     }
 
-    /// As [`Process::wait_for`], the `nth` such line from 1.
+    /// As [`Process::wait_for`], but the `nth` such line, counted from 1.
     pub fn wait_for_nth(&self, text: &str, nth: usize) -> Option<String> {
         let until = Instant::now() + PATIENCE;
-        let mut state = self.said.lock();
+        let mut state = self.log.lock();
         loop {
             if let Some(line) = state.lines.iter().filter(|line| line.contains(text)).nth(nth - 1) {
                 return Some(line.clone());
@@ -106,30 +114,30 @@ impl Process {
             if state.open == 0 || left.is_zero() {
                 return None;
             }
-            state = self.said.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.log.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Asks it to end: SIGTERM.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
-    /// Ends it without a word: SIGKILL.
+    /// Sends SIGKILL.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
     }
 
-    /// Sends it a signal, unless it was seen to have ended: its number may be another's then.
+    /// Sends a signal, unless the program is known to have ended: its number may be reused by then.
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid.filter(|_| !self.has_ended) {
-            // It may end at any moment, which is as good.
+            // Fails if it ends at this very moment, which is as good.
             let _ = kill_process(pid, signal);
         }
     }
 
-    /// How it ended, or `None` while it is running.
+    /// Its exit status; `None` while it is running.
     ///
     /// # Errors
     /// The system's.
@@ -146,29 +154,29 @@ impl Process {
     pub fn wait(mut self) -> io::Result<Ended> {
         let status = self.child.wait()?;
         for reader in self.readers.drain(..) {
-            // A reader that panicked in `on_line` has said so itself.
+            // A panic in `on_line` has been reported by its thread.
             let _ = reader.join();
         }
-        Ok(Ended { status, lines: std::mem::take(&mut self.said.lock().lines) })
+        Ok(Ended { status, lines: std::mem::take(&mut self.log.lock().lines) })
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // Fails if it has ended already, which is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn read_lines(output: Box<dyn Read + Send>, said: &Said, on_line: impl Fn(&str)) {
+fn read_lines(output: Box<dyn Read + Send>, log: &Log, on_line: impl Fn(&str)) {
     for line in BufReader::new(output).split(b'\n') {
         let Ok(line) = line else { break };
         let line = String::from_utf8_lossy(&line).into_owned();
         on_line(&line);
-        said.lock().lines.push(line);
-        said.changed.notify_all();
+        log.lock().lines.push(line);
+        log.changed.notify_all();
     }
-    said.lock().open -= 1;
-    said.changed.notify_all();
+    log.lock().open -= 1;
+    log.changed.notify_all();
 }

@@ -1,31 +1,29 @@
-//! What a running program uses, as Linux's `/proc` says it.
+//! Resources that a running program uses, from Linux's `/proc`.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use super::Process;
-
-/// What a program has used so far.
+/// Resources that a program has used so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Processor time, its own and the system's for it, to a hundredth of a second.
+    /// Processor time in user space and in the kernel, to a hundredth of a second.
     pub processor: Duration,
-    /// KiB of memory that it has now.
+    /// Resident memory in KiB.
     pub memory_kib: u64,
-    /// KiB of memory that it had at most.
+    /// Peak of the resident memory in KiB.
     pub peak_kib: u64,
-    /// Descriptors that it has open.
+    /// Open descriptors.
     pub descriptors: usize,
 }
 
-impl Process {
-    /// What it uses.
+impl Usage {
+    /// Resources that the process `pid` has used.
     ///
     /// # Errors
-    /// It has ended, or the system has no `/proc`.
-    pub fn usage(&self) -> io::Result<Usage> {
-        let folder = format!("/proc/{}", self.pid());
+    /// The process has ended, or the system has no `/proc`.
+    pub fn of(pid: u32) -> io::Result<Usage> {
+        let folder = format!("/proc/{pid}");
         let status = fs::read_to_string(format!("{folder}/status"))?;
         let stat = fs::read_to_string(format!("{folder}/stat"))?;
         let descriptors = fs::read_dir(format!("{folder}/fd"))?.count();
@@ -46,7 +44,8 @@ fn kib(status: &str, name: &str) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// Fields 14 and 15, utime and stime, in ticks: see proc(5). The second field may hold spaces, and ends with the last `)`.
+/// The sum of fields 14 and 15, utime and stime, which count ticks: see proc_pid_stat(5). The second field may hold spaces, and
+/// ends with the last `)`.
 fn processor_time(stat: &str) -> Option<Duration> {
     let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
     let mut ticks = || fields.next()?.parse::<u64>().ok();
@@ -59,15 +58,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_works_uses_processor_time_and_one_that_sleeps_does_not() {
+    fn a_busy_program_uses_processor_time_and_a_sleeping_one_does_not() {
         let start = |script: &str| {
-            Process::start(std::process::Command::new("bash").args(["-c", script]), |_| ()).expect("bash")
+            crate::Process::start(std::process::Command::new("bash").args(["-c", script]), |_| ()).expect("bash")
         };
-        let (works, sleeps) = (start("while :; do :; done"), start("sleep 60"));
-        while works.usage().expect("usage").processor < Duration::from_millis(200) {
+        let (busy, sleeping) = (start("while :; do :; done"), start("sleep 60"));
+        while busy.usage().expect("usage").processor < Duration::from_millis(200) {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let usage = sleeps.usage().expect("usage");
+        let usage = sleeping.usage().expect("usage");
         assert!(usage.processor < Duration::from_millis(200), "{usage:?}");
         assert!(usage.memory_kib > 0 && usage.memory_kib <= usage.peak_kib && usage.descriptors >= 3, "{usage:?}");
     }

@@ -1,33 +1,31 @@
-//! The folder of agency files, and how a new set of them takes the place of an old one.
+//! The replacement of a folder's agency files by a new set.
 //!
-//! A set is written out of sight, into a hidden folder beside the files, and moved in only once it is whole. Whatever
-//! goes wrong before that (a full disk, a damaged archive, Ctrl-C) leaves the old set as it was. Files of agencies that
-//! the new set does not have are removed with the move: whoever runs one agency per file must not find
-//! two sets mixed.
+//! The set is written into a hidden folder beside the files, and moved in only once it is whole. A failure before that, such
+//! as a full disk, a damaged archive or a signal, leaves the old set as it was. Files of agencies that the new set does not
+//! have are removed with the move, so that two sets are never mixed.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// The most agencies that a set may have. Each is a process and a connection when the contest runs.
+/// The most agencies of a set. Each is a process and a connection in a round.
 pub const MAX_AGENCIES: u32 = 10_000;
 
-/// The file or folder that could not be read or written, and the reason.
+/// An error of the system, and the file or folder that it happened with.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}", path.display())]
-pub struct Error {
-    pub path: PathBuf,
-    pub source: io::Error,
+#[error("{}: {error}", path.display())]
+pub struct FileError {
+    path: PathBuf,
+    error: io::Error,
 }
 
-impl Error {
-    /// For `map_err`: what went wrong went wrong with `path`.
-    pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self { path: path.to_owned(), source }
-    }
+/// Adds `path` to an error, for `map_err`.
+pub fn at(path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    move |error| FileError { path: path.to_owned(), error }
 }
 
 /// A set of agency files that is being written.
@@ -38,45 +36,37 @@ pub struct NewSet {
 }
 
 impl NewSet {
-    /// Starts an empty set for `folder`, which is made if it is not there.
-    pub fn in_folder(folder: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(folder).map_err(Error::at(folder))?;
-        let incoming = tempfile::Builder::new().prefix(".incoming-").tempdir_in(folder).map_err(Error::at(folder))?;
-        Ok(Self { folder: folder.to_owned(), incoming, agencies: BTreeSet::new() })
+    /// An empty set for `folder`, which is made if it does not exist.
+    pub fn in_folder(folder: &Path) -> Result<NewSet, FileError> {
+        fs::create_dir_all(folder).map_err(at(folder))?;
+        let incoming = tempfile::Builder::new().prefix(".incoming-").tempdir_in(folder).map_err(at(folder))?;
+        Ok(NewSet { folder: folder.to_owned(), incoming, agencies: BTreeSet::new() })
     }
 
     /// An empty file for the bets of `agency`.
-    pub fn create(&mut self, agency: u32) -> Result<File, Error> {
-        let path = self.incoming.path().join(file_name(agency));
-        let file = File::create(&path).map_err(Error::at(&path))?;
+    pub fn create(&mut self, agency: u32) -> Result<File, FileError> {
         self.agencies.insert(agency);
-        Ok(file)
+        let path = self.incoming.path().join(file_name(agency));
+        File::create(&path).map_err(at(&path))
     }
 
-    /// Moves the set into its folder, over the files of the same agencies, and removes those of all others. Gives the
-    /// paths that it removed, by agency.
-    pub fn publish(self) -> Result<Vec<PathBuf>, Error> {
-        for &agency in &self.agencies {
-            let target = self.folder.join(file_name(agency));
-            fs::rename(self.incoming.path().join(file_name(agency)), &target).map_err(Error::at(&target))?;
+    /// Moves the set into its folder, and removes the files of other agencies. Gives the paths of those.
+    pub fn publish(self) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+        for name in self.agencies.iter().copied().map(file_name) {
+            let target = self.folder.join(&name);
+            fs::rename(self.incoming.path().join(name), &target).map_err(at(&target))?;
         }
-        self.remove_others().map_err(Error::at(&self.folder))
-    }
-
-    fn remove_others(&self) -> io::Result<Vec<PathBuf>> {
-        let mut others = BTreeSet::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
+        let mut others = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(at(&self.folder))? {
+            let entry = entry.map_err(at(&self.folder))?;
             let agency = entry.file_name().to_str().and_then(agency_of);
-            if let Some(agency) = agency
-                && !self.agencies.contains(&agency)
-                && !entry.file_type()?.is_dir()
-            {
-                others.insert(agency);
+            if agency.is_some_and(|agency| !self.agencies.contains(&agency)) && !entry.path().is_dir() {
+                fs::remove_file(entry.path()).map_err(at(&entry.path()))?;
+                others.push(entry.path());
             }
         }
-        let paths = others.into_iter().map(|n| self.folder.join(file_name(n)));
-        paths.map(|path| fs::remove_file(&path).map(|()| path)).collect()
+        others.sort();
+        Ok(others)
     }
 }
 
@@ -85,8 +75,8 @@ pub fn file_name(agency: u32) -> String {
     format!("agency-{agency}.csv")
 }
 
-/// The agency whose file has this name: none unless it is exactly what [`file_name`] gives for an agency from 1 to
-/// [`MAX_AGENCIES`]. So `agency-07.csv`, `../agency-7.csv` and `agency-0.csv` are nobody's.
+/// The agency whose file has exactly this name, if it is one from 1 to [`MAX_AGENCIES`]. `agency-07.csv`, `../agency-7.csv` and
+/// `agency-0.csv` are no agency's.
 pub fn agency_of(name: &str) -> Option<u32> {
     let number = name.strip_prefix("agency-")?.strip_suffix(".csv")?;
     let agency = number.parse().ok()?;

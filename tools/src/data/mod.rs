@@ -1,115 +1,104 @@
-//! `data`: makes the bets of a contest, one file per agency, in the course's format.
+//! `loteria data` (`make data`): the bets of a round, one file for each agency, in the course's format.
 //!
-//! The way of a set of files: [`options`] says how many bets each agency has; [`bets`] makes them up, one at a time, of
-//! the [`people`] and [`names`] that there are, by a [`random`] sequence that the seed fixes for ever; and [`folder`]
-//! puts the whole set in place at once. If the folder has the course's own `dataset.zip`, [`archive`] takes the files
-//! from there instead. An [`interrupt`] at any time leaves what was there before.
+//! The bets are made up, see [`bets`], or unpacked from the course's archive, see [`archive`]. Either way the whole set is
+//! written out of sight before it replaces the old one, see [`folder`].
 
 mod archive;
 mod bets;
 mod folder;
-mod interrupt;
-mod names;
-mod options;
-mod people;
-mod random;
 
-use std::fmt;
+use std::error::Error;
+use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use bets::Generator;
-use folder::NewSet;
-use interrupt::Interrupt;
-use options::{Order, Request};
+use clap::value_parser;
 
-/// The course's archive, where it is looked for in the folder.
+use self::bets::{COURSE_BETS, Generator, PEOPLE, spread};
+use self::folder::{MAX_AGENCIES, NewSet, at, file_name};
+use crate::Interrupted;
+
+/// The most bets that one option may ask for: about 45 GB.
+const MAX_BETS: u64 = 1_000_000_000;
+
+/// Makes the files of the project, with a few winners in each agency but the smallest.
+const DEFAULT_SEED: u64 = 7574;
+
+/// The course's archive, which is looked for in the folder.
 const ARCHIVE: &str = "dataset.zip";
 
-/// Everything that can end this program early. Each is one line on standard error.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error(transparent)]
-    Options(#[from] options::Error),
-    #[error("signals cannot be caught: {0}")]
-    Signals(io::Error),
-    #[error("{}: {source}", path.display())]
-    Bets { path: PathBuf, source: bets::Error },
-    #[error(transparent)]
-    Folder(#[from] folder::Error),
-    #[error("{}: {source}", path.display())]
-    Archive { path: PathBuf, source: archive::Error },
+/// Writes the bets of a round, one file for each agency
+///
+/// The files are agency-1.csv, agency-2.csv, ... of FOLDER. The bets are made up: the same options give the same bytes on every
+/// machine. If FOLDER holds the course's dataset.zip, its agency files are unpacked instead. Either way FOLDER ends with exactly
+/// the new set: any other agency-N.csv is removed.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Number of agencies, 1 to 10000
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..=MAX_AGENCIES.into()))]
+    agencies: u32,
+    /// Number of bets in all, spread unevenly
+    #[arg(long, value_name = "N", default_value_t = COURSE_BETS, value_parser = value_parser!(u64).range(..=MAX_BETS))]
+    bets: u64,
+    /// Number of bets of each agency, instead of --bets
+    #[arg(long, value_name = "N", conflicts_with = "bets", value_parser = value_parser!(u64).range(..=MAX_BETS))]
+    bets_per_agency: Option<u64>,
+    /// Seed of the random generator
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    seed: u64,
+    /// Folder to write into
+    #[arg(long, value_name = "FOLDER", default_value = ".data")]
+    into: PathBuf,
 }
 
-pub fn main(arguments: Vec<std::ffi::OsString>) -> ExitCode {
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // As in `say`: with nobody to read it, the exit code still tells.
-            let _ = writeln!(io::stderr(), "data: {error}");
-            ExitCode::FAILURE
-        }
+pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let interrupted = crate::interruption()?;
+    let mut set = NewSet::in_folder(&options.into)?;
+    let path = options.into.join(ARCHIVE);
+    match File::open(&path) {
+        Ok(archive) => archive::unpack(archive, &path, &mut set, &interrupted)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => generate(options, &mut set, &interrupted)?,
+        Err(error) => return Err(at(&path)(error).into()),
     }
-}
-
-fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Error> {
-    match options::parse(arguments)? {
-        Request::Help => say(format_args!("{}", options::help())),
-        Request::Version => say(format_args!("data {}", env!("CARGO_PKG_VERSION"))),
-        Request::Make(order) => make(&order)?,
-    }
-    Ok(())
-}
-
-fn make(order: &Order) -> Result<(), Error> {
-    let interrupt = Interrupt::catch().map_err(Error::Signals)?;
-    let mut set = NewSet::in_folder(&order.folder)?;
-    let path = order.folder.join(ARCHIVE);
-    match archive::find(&path)? {
-        Some(archive) => unpack(archive, &path, order, &mut set, &interrupt)?,
-        None => generate(order, &mut set, &interrupt)?,
-    }
+    fail_if(&interrupted)?;
     for path in set.publish()? {
         say(format_args!("{}: removed, the new set has no such agency", path.display()));
     }
     Ok(())
 }
 
-fn generate(order: &Order, set: &mut NewSet, interrupt: &Interrupt) -> Result<(), Error> {
-    let mut generator = Generator::new(order.seed);
-    for (agency, &bets) in (1..).zip(&order.bets) {
-        let file = set.create(agency)?;
-        let path = order.folder.join(folder::file_name(agency));
-        if let Err(source) = generator.write(file, bets, interrupt) {
-            return Err(Error::Bets { path, source });
+fn generate(options: &Options, set: &mut NewSet, interrupted: &AtomicBool) -> Result<(), Box<dyn Error>> {
+    let bets_of_each = match options.bets_per_agency {
+        Some(bets) => vec![bets; options.agencies as usize],
+        None => spread(options.bets, options.agencies),
+    };
+    let mut generator = Generator::new(options.seed);
+    for (agency, &bets) in (1..).zip(&bets_of_each) {
+        let path = options.into.join(file_name(agency));
+        let mut file = BufWriter::with_capacity(1 << 16, set.create(agency)?);
+        for _ in 0..bets {
+            fail_if(interrupted)?;
+            generator.write_bet(&mut file).map_err(at(&path))?;
         }
+        file.flush().map_err(at(&path))?;
         say(format_args!("{}: {bets} bets", path.display()));
     }
-    let in_all: u64 = order.bets.iter().sum();
-    say(format_args!("{in_all} bets of {} agencies, seed {}", order.bets.len(), order.seed));
-    if in_all > people::DOCUMENTS {
-        say(format_args!("documents repeat: there are only {} to deal", people::DOCUMENTS));
+    let in_all: u64 = bets_of_each.iter().sum();
+    say(format_args!("{in_all} bets of {} agencies, seed {}", options.agencies, options.seed));
+    if in_all > PEOPLE {
+        say(format_args!("documents repeat: there are only {PEOPLE}"));
     }
     Ok(())
 }
 
-fn unpack(archive: File, path: &Path, order: &Order, set: &mut NewSet, interrupt: &Interrupt) -> Result<(), Error> {
-    say(format_args!("{}: unpacked as it is; no bets are made up, whatever their number and seed", path.display()));
-    let unpacked =
-        archive::unpack(archive, set, interrupt).map_err(|source| Error::Archive { path: path.to_owned(), source })?;
-    for name in unpacked.left_out {
-        say(format_args!("{}: \"{}\" left out, it is not named agency-N.csv", path.display(), name.escape_debug()));
-    }
-    for (agency, bytes) in unpacked.agencies {
-        let path = order.folder.join(folder::file_name(agency));
-        say(format_args!("{}: {bytes} bytes", path.display()));
-    }
-    Ok(())
+fn fail_if(interrupted: &AtomicBool) -> Result<(), Interrupted> {
+    let is_set = interrupted.load(Ordering::Relaxed);
+    if is_set { Err(Interrupted("the agency files are as they were")) } else { Ok(()) }
 }
 
-/// Prints a line. That nobody reads it (`data | head -1`) is no reason to leave the files unmade.
-fn say(line: fmt::Arguments) {
+/// Prints a line. A closed output (`loteria data | head -1`) is no reason to leave the files unmade.
+fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }

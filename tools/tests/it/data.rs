@@ -1,5 +1,5 @@
-//! What `data` promises: the bets that it makes are valid, the same for the same options, and as many as asked for; the
-//! course's archive takes their place; and whatever goes wrong, the files that were there stay.
+//! `loteria data`: its bets are valid, the same for the same options, and as many as asked for; the course's archive replaces
+//! them; and a failure leaves the files as they were.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
@@ -9,8 +9,9 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use loteria::client::source::{BetFile, BetSource};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use time::{Date, Month, OffsetDateTime, macros::date};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -35,12 +36,12 @@ fn make(folder: &Path, options: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("data prints UTF-8")
 }
 
-/// Runs `data`, which has to fail with code 1 and one line on standard error, and gives that line.
-fn refusal(folder: &Path, options: &[&str]) -> String {
+/// Runs `data`, which has to fail with one line on standard error, and gives that line.
+fn failure(folder: &Path, options: &[&str]) -> String {
     let output = run(folder, options);
     assert_eq!(output.status.code(), Some(1), "{options:?}: {output:?}");
     let line = String::from_utf8(output.stderr).expect("data prints UTF-8");
-    assert!(line.starts_with("data: "), "{line}");
+    assert!(line.starts_with("loteria: "), "{line}");
     assert_eq!(line.lines().count(), 1, "{line}");
     line
 }
@@ -81,46 +82,10 @@ fn rows_of_each(set: &BTreeMap<String, Vec<u8>>) -> Vec<usize> {
         .collect()
 }
 
-/// The five fields of each row, as any CSV reader finds them.
-fn rows(bytes: &[u8]) -> Vec<[String; 5]> {
-    csv::ReaderBuilder::new()
-        .has_headers(false)
-        .from_reader(bytes)
-        .records()
-        .map(|record| record.expect("a row of UTF-8, as long as the others"))
-        .map(|record| {
-            let fields: Vec<String> = record.iter().map(str::to_owned).collect();
-            fields.try_into().expect("a row of five fields")
-        })
-        .collect()
-}
-
-fn date_of(text: &str) -> Option<Date> {
-    let (year, rest) = text.split_once('-')?;
-    let (month, day) = rest.split_once('-')?;
-    let well_formed = [year.len(), month.len(), day.len()] == [4, 2, 2];
-    let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
-    Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok().filter(|_| well_formed)
-}
-
-/// A valid bet, of an adult.
-fn assert_valid(row: &[String; 5]) {
-    let [first, last, document, birthdate, number] = row;
-    for name in [first, last] {
-        assert!((1..=255).contains(&name.len()), "{row:?}");
-        assert!(!name.contains(char::is_control), "{row:?}");
-        assert_eq!(name, name.trim(), "{row:?}");
-    }
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    assert!(digits(document) && digits(number), "{row:?}");
-    let document: u32 = document.parse().expect("digits");
-    assert!((1_000_000..=99_999_999).contains(&document), "{row:?}");
-    let number: u32 = number.parse().expect("digits");
-    assert!(number <= 9999, "{row:?}");
-    let birthdate = date_of(birthdate).unwrap_or_else(|| panic!("no date: {row:?}"));
-    assert!(birthdate >= date!(1930 - 01 - 01), "{row:?}");
-    assert!(birthdate < date!(2007 - 01 - 01), "{row:?}");
-    assert!(birthdate < OffsetDateTime::now_utc().date(), "{row:?}");
+/// The five fields of each row. No name is quoted.
+fn rows(bytes: &[u8]) -> Vec<[&str; 5]> {
+    let text = std::str::from_utf8(bytes).expect("UTF-8");
+    text.lines().map(|row| row.split(',').collect::<Vec<&str>>().try_into().expect("a row of five fields")).collect()
 }
 
 /// Writes an archive of these entries as `dataset.zip` in `folder`.
@@ -159,38 +124,59 @@ fn by_default_there_are_as_many_bets_as_in_the_courses_five_files() {
 
 #[test]
 fn every_bet_is_valid_and_its_row_ends_with_crlf() {
-    for bytes in set_of(&[]).values() {
+    let folder = temporary_folder();
+    make(folder.path(), &[]);
+    for (name, bytes) in files(folder.path()) {
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
             let row = line.strip_suffix(b"\r\n").expect("a row ends with CRLF");
             assert!(!row.contains(&b'\r') && !row.contains(&b'"'));
         }
-        rows(bytes).iter().for_each(assert_valid);
+        let mut source = BetFile::open(&folder.path().join(&name), 1).expect("a file of bets");
+        let mut bets = 0;
+        while source.peek().expect("a valid bet").is_some() {
+            source.take();
+            bets += 1;
+        }
+        assert_eq!(bets, rows(&bytes).len(), "{name}");
     }
+}
+
+#[test]
+fn everybody_is_an_adult_and_elder_people_have_lower_documents() {
+    let set = set_of(&[]);
+    let born = |row: &[&str; 5]| row[3][..4].parse::<u32>().expect("a year");
+    let mut people: Vec<(u32, u32)> = Vec::new();
+    for bytes in set.values() {
+        people.extend(rows(bytes).iter().map(|row| (row[2].parse::<u32>().expect("a document"), born(row))));
+    }
+    people.sort_unstable();
+    assert!(people.is_sorted_by_key(|&(_, year)| year));
+    assert!((1950..1955).contains(&people[0].1) && (2003..2007).contains(&people[people.len() - 1].1));
+    assert!(people[0].0 >= 10_000_000 && people[people.len() - 1].0 < 50_000_000);
 }
 
 #[test]
 fn names_have_the_accents_and_apostrophes_of_real_ones() {
-    let names: Vec<String> =
-        set_of(&[]).values().flat_map(|bytes| rows(bytes)).map(|[first, last, ..]| format!("{first} {last}")).collect();
-    for of_real_ones in ["María", "Núñez", "Agüero", "D'Angelo", "De la Fuente"] {
-        assert!(names.iter().any(|name| name.contains(of_real_ones)), "nobody is called {of_real_ones}");
+    let set = set_of(&[]);
+    for name in ["María", "Núñez", "Agüero", "D'Angelo", "De la Fuente"] {
+        let has_it =
+            |bytes: &Vec<u8>| rows(bytes).iter().any(|[first, last, ..]| first.contains(name) || last == &name);
+        assert!(set.values().any(has_it), "nobody is called {name}");
     }
 }
 
 #[test]
-fn no_document_is_dealt_twice() {
+fn no_document_comes_twice() {
     let set = set_of(&["--agencies", "7", "--bets", "300000"]);
-    let documents: HashSet<String> =
-        set.values().flat_map(|bytes| rows(bytes)).map(|[_, _, document, ..]| document).collect();
+    let documents: HashSet<&str> = set.values().flat_map(|bytes| rows(bytes)).map(|row| row[2]).collect();
     assert_eq!(documents.len(), 300_000);
 }
 
 #[test]
 fn the_default_bets_have_winners_in_every_agency_but_the_smallest() {
     let set = set_of(&[]);
-    let winners: Vec<usize> =
-        set.values().map(|bytes| rows(bytes).iter().filter(|row| row[4] == "7574").count()).collect();
-    assert_eq!(winners, [3, 4, 2, 2, 0]);
+    let winners = |bytes: &Vec<u8>| rows(bytes).iter().filter(|row| row[4] == "7574").count();
+    assert_eq!(set.values().map(winners).collect::<Vec<usize>>(), [3, 2, 4, 4, 0]);
 }
 
 #[test]
@@ -200,8 +186,8 @@ fn the_files_of_the_project_are_what_data_writes_by_default() {
     }
 }
 
-/// A file of `.data` as it is under version control, because in the folder itself anybody may make other bets. In a
-/// copy without version control there is only the folder.
+/// A file of `.data` as it is under version control: the folder itself may hold other bets. A copy without version control has
+/// the folder only.
 fn of_the_project(name: &str) -> Vec<u8> {
     let project = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let tracked = Command::new("git").args(["show", &format!(":./.data/{name}")]).current_dir(project).output();
@@ -212,7 +198,7 @@ fn of_the_project(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn any_number_of_bets_is_spread_over_any_number_of_agencies_and_none_is_lost() {
+fn any_number_of_bets_is_spread_over_any_number_of_agencies() {
     for (agencies, bets) in [(1, 1), (1, 999), (2, 5), (10, 200_000), (12, 7), (30, 0)] {
         let (agencies_text, bets_text) = (agencies.to_string(), bets.to_string());
         let set = set_of(&["--agencies", &agencies_text, "--bets", &bets_text]);
@@ -229,7 +215,7 @@ fn every_agency_can_have_the_same_number_of_bets() {
 }
 
 #[test]
-fn a_smaller_set_leaves_no_agency_of_a_larger_one_and_nothing_else_is_touched() {
+fn a_smaller_set_removes_the_other_agencies_and_nothing_else() {
     let folder = temporary_folder();
     make(folder.path(), &["--agencies", "7", "--bets", "70"]);
     let not_ours = ["agency-x.csv", "agency-07.csv", "notes.txt"];
@@ -267,7 +253,7 @@ fn the_courses_archive_takes_the_place_of_made_up_bets() {
 }
 
 #[test]
-fn an_archive_writes_nothing_but_agency_files_and_nothing_outside_the_folder() {
+fn an_archive_writes_agency_files_into_the_folder_and_nothing_else() {
     let outside = temporary_folder();
     let folder = outside.path().join("inner");
     fs::create_dir(&folder).expect("a new folder");
@@ -298,7 +284,7 @@ fn an_archive_writes_nothing_but_agency_files_and_nothing_outside_the_folder() {
 }
 
 #[test]
-fn an_archive_that_is_of_no_use_is_refused_and_the_files_stay() {
+fn a_useless_archive_is_refused_and_the_files_stay() {
     let folder = temporary_folder();
     make(folder.path(), &["--bets", "50"]);
     let before = files(folder.path());
@@ -319,7 +305,7 @@ fn an_archive_that_is_of_no_use_is_refused_and_the_files_stay() {
     ];
     for (fault, archive) in useless {
         fs::write(folder.path().join("dataset.zip"), archive).expect("the archive");
-        let line = refusal(folder.path(), &[]);
+        let line = failure(folder.path(), &[]);
         assert!(line.contains("dataset.zip: "), "{fault}: {line}");
         let mut after = files(folder.path());
         after.remove("dataset.zip");
@@ -332,16 +318,16 @@ fn an_interrupt_leaves_the_files_as_they_were() {
     let folder = temporary_folder();
     make(folder.path(), &["--bets", "50"]);
     let before = files(folder.path());
-    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let mut child = data(folder.path(), &["--bets", "1000000000"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("data starts");
         await_incoming(folder.path());
-        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).expect("a process that runs");
+        kill_process(Pid::from_child(&child), signal).expect("a process that runs");
         let status = child.wait().expect("data ends");
-        assert_eq!(status.code(), Some(1), "{signal:?}");
+        assert_eq!(status.code(), Some(130), "{signal:?}");
         assert_eq!(files(folder.path()), before, "{signal:?}");
     }
 }
@@ -367,46 +353,43 @@ fn a_folder_that_cannot_be_written_to_is_named() {
     let outside = temporary_folder();
     let file = outside.path().join("a-file");
     fs::write(&file, "mine").expect("a new file");
-    assert!(refusal(&file, &[]).contains("a-file: "));
+    assert!(failure(&file, &[]).contains("a-file: "));
     assert_eq!(fs::read(&file).expect("the file"), b"mine");
 }
 
 #[test]
-fn a_bad_option_is_refused_with_what_would_be_valid_and_nothing_is_written() {
+fn a_bad_option_is_a_usage_error_and_nothing_is_written() {
     let outside = temporary_folder();
     let folder = outside.path().join("new");
-    let whole_number = "takes a whole number from";
     for (options, told) in [
-        (&["--agencies", "0"][..], "--agencies takes a whole number from 1 to 10000, not \"0\""),
-        (&["--agencies", "10001"], whole_number),
-        (&["--agencies", "five"], whole_number),
-        (&["--agencies", ""], whole_number),
-        (&["--agencies"], "'--agencies'"),
-        (&["--bets", "-1"], whole_number),
-        (&["--bets", "1e6"], whole_number),
-        (&["--bets", "1000000001"], whole_number),
-        (&["--bets", "line\nbreak"], "\"line\\nbreak\""),
-        (&["--bets-per-agency", "999999999"], "more than 1000000000 bets"),
-        (&["--bets", "1", "--bets-per-agency", "1"], "cannot both be given"),
-        (&["--seed", "18446744073709551616"], whole_number),
+        (&["--agencies", "0"][..], "invalid value '0' for '--agencies <N>': 0 is not in 1..=10000"),
+        (&["--agencies", "10001"], "10001 is not in 1..=10000"),
+        (&["--agencies", "five"], "invalid value 'five'"),
+        (&["--agencies", ""], "'--agencies <N>'"),
+        (&["--agencies"], "'--agencies <N>'"),
+        (&["--bets", "1e6"], "invalid value '1e6'"),
+        (&["--bets", "1000000001"], "1000000001 is not in 0..=1000000000"),
+        (&["--bets", "1", "--bets-per-agency", "1"], "cannot be used with"),
+        (&["--seed", "18446744073709551616"], "invalid value '18446744073709551616'"),
         (&["--agency", "5"], "'--agency'"),
-        (&["5"], "\"5\""),
+        (&["5"], "'5'"),
     ] {
-        let line = refusal(&folder, options);
-        assert!(line.contains(told), "{options:?}: {line}");
+        let output = run(&folder, options);
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {output:?}");
+        assert!(output.stdout.is_empty(), "{options:?}: {output:?}");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(said.contains(told) && said.contains("try '--help'"), "{options:?}: {said}");
     }
     assert!(!folder.exists());
 }
 
 #[test]
-fn help_and_version_write_no_bets() {
+fn help_lists_every_option_and_writes_no_bets() {
     let outside = temporary_folder();
     let folder = outside.path().join("new");
     let help = make(&folder, &["--help"]);
-    for option in ["--agencies", "--bets", "--bets-per-agency", "--seed", "--into"] {
+    for option in ["--agencies", "--bets", "--bets-per-agency", "--seed", "--into", "dataset.zip"] {
         assert!(help.contains(option), "{help}");
     }
-    let version = make(&folder, &["--version"]);
-    assert_eq!(version, format!("data {}\n", env!("CARGO_PKG_VERSION")));
     assert!(!folder.exists());
 }
