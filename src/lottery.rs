@@ -306,7 +306,7 @@ impl Lottery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bet::{Day, Name, WINNER_NUMBER};
+    use crate::bet::{Day, WINNER_NUMBER};
 
     fn bet(agency: u32, document: u32, number: u32) -> Bet<'static> {
         let birthdate = Day::OLDEST_BIRTHDATE;
@@ -339,7 +339,9 @@ mod tests {
     fn winners_are_an_agencys_own_in_order_and_unknown_before_the_draw() {
         let mut lottery = Lottery::new(2);
         let bets = [(1, 30, WINNER_NUMBER), (2, 20, WINNER_NUMBER), (1, 11, 1), (1, 10, WINNER_NUMBER)];
-        bets.map(|(agency, document, number)| lottery.stage_bet(&bet(agency, document, number)));
+        for (agency, document, number) in bets {
+            lottery.stage_bet(&bet(agency, document, number));
+        }
         close(&mut lottery, 1);
         assert_eq!(lottery.winners(1), None);
         close(&mut lottery, 2);
