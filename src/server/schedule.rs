@@ -27,7 +27,7 @@ pub const SLICE_BYTES: usize = 4 * MAX_PACKET_BYTES;
 /// The time that it takes to read and apply a slice, about.
 const SLICE_TIME: Duration = Duration::from_micros(64);
 /// A turn may always read this much: where commits cost next to nothing, polling must not become the cost.
-const SHORTEST_TURN: usize = 2 * SLICE_BYTES;
+const SHORTEST_TURN: usize = 8 * SLICE_BYTES;
 /// A turn never reads more than this, however slow the disk is: about 10 ms.
 const LONGEST_TURN: usize = 160 * SLICE_BYTES;
 /// A connection that gives more than this in a turn is a bulk sender: more than two packets as agencies send them.
