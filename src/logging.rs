@@ -78,8 +78,8 @@ pub fn start(program: &'static str) {
 }
 
 /// Logs from now on what is at least as important as `level`.
-pub fn set_level(level: Level) {
-    log::set_max_level(level.filter);
+pub fn set_level(level: LevelFilter) {
+    log::set_max_level(level);
 }
 
 /// Writes each line from within `around`, which is to call what it is given, once: a progress bar makes room for it there.
@@ -142,60 +142,11 @@ fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     }
 }
 
-/// How important a line must be, by the names that the course's two languages use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Level {
-    name: String,
-    filter: LevelFilter,
-}
-
-impl Level {
-    /// What [`Level::from_name`] takes.
-    pub const NAMES: &'static str = "DEBUG, INFO, NOTICE, WARNING, ERROR or CRITICAL";
-
-    /// The level that Python's `logging` or Go's `go-logging` calls by this name, in capitals or not.
-    ///
-    /// NOTICE, which only Go has, lies between INFO and WARNING and no line of ours is at it: it shows the same as WARNING.
-    pub fn from_name(name: &str) -> Option<Level> {
-        let name = name.to_ascii_uppercase();
-        let filter = match name.as_str() {
-            "TRACE" => LevelFilter::Trace,
-            "DEBUG" => LevelFilter::Debug,
-            "INFO" => LevelFilter::Info,
-            "NOTICE" | "WARNING" | "WARN" => LevelFilter::Warn,
-            "ERROR" | "CRITICAL" | "FATAL" => LevelFilter::Error,
-            _ => return None,
-        };
-        Some(Level { name, filter })
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn both_families_of_level_names_are_known() {
-        for (name, filter) in [
-            ("DEBUG", LevelFilter::Debug),
-            ("info", LevelFilter::Info),
-            ("NOTICE", LevelFilter::Warn),
-            ("WARNING", LevelFilter::Warn),
-            ("ERROR", LevelFilter::Error),
-            ("CRITICAL", LevelFilter::Error),
-        ] {
-            assert_eq!(Level::from_name(name).map(|level| level.filter), Some(filter), "{name}");
-        }
-        assert_eq!(Level::from_name("LOUD"), None);
-    }
 
     proptest! {
         #[test]

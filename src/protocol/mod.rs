@@ -7,12 +7,10 @@
 //! ever represented. The bets of a batch are decoded one at a time by [`Bets`], and encoded one at a time into a [`Batch`].
 
 mod bets;
-mod credential;
 mod message;
 mod scanner;
 
 pub use bets::{Batch, BetFault, Bets, Full};
-pub use credential::{Credential, InvalidCredential};
 pub use message::{AgencyState, Documents, ErrorCode, Message, MessageType};
 pub use scanner::{Limits, Malformed, Scanner};
 

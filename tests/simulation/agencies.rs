@@ -5,8 +5,8 @@ use std::rc::Rc;
 use loteria::bet::{Bet, Day, MAX_NAME_BYTES, WINNER_NUMBER};
 use loteria::client::conversation::{Conversation, Failure, Manner};
 use loteria::client::source::{BetSource, SourceError};
+use loteria::config::Credential;
 use loteria::ledger::file::store_bets;
-use loteria::protocol::Credential;
 
 use crate::random::Random;
 

@@ -10,9 +10,10 @@ use loteria::buffer::Buffer;
 use loteria::central::Limits;
 use loteria::central::credentials::Credentials;
 use loteria::central::{Central, Now, SessionId};
+use loteria::config::Credential;
 use loteria::ledger::file::{Store, Sync, load_bets};
 use loteria::lottery::Lottery;
-use loteria::protocol::{self, Batch, Credential, Message, Scanner};
+use loteria::protocol::{self, Batch, Message, Scanner};
 
 use super::memory::Memory;
 use super::script::Script;
