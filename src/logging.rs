@@ -84,8 +84,8 @@ pub fn start(program: &'static str) {
 }
 
 /// Logs lines of `level` and above from now on.
-pub fn set_level(level: Level) {
-    log::set_max_level(level.filter);
+pub fn set_level(level: LevelFilter) {
+    log::set_max_level(level);
 }
 
 /// Writes each line through `around`, which must call its argument once. A progress bar uses it to make room for the line.
@@ -148,67 +148,11 @@ fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     }
 }
 
-/// Least level of the lines to log, by the names that Python and Go use in the course.
-///
-/// ```
-/// use loteria::logging::Level;
-///
-/// assert_eq!(Level::from_name("info").map(|level| level.to_string()).as_deref(), Some("INFO"));
-/// assert_eq!(Level::from_name("LOUD"), None);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Level {
-    name: String,
-    filter: LevelFilter,
-}
-
-impl Level {
-    /// Names that an error message lists; [`Level::from_name`] accepts a few more.
-    pub const NAMES: &'static str = "DEBUG, INFO, NOTICE, WARNING, ERROR or CRITICAL";
-
-    /// The level with this name in Python's `logging` or Go's `go-logging`, in upper or lower case.
-    ///
-    /// NOTICE, which only Go has, lies between INFO and WARNING. No line has that level, so it logs the same as WARNING.
-    pub fn from_name(name: &str) -> Option<Level> {
-        let name = name.to_ascii_uppercase();
-        let filter = match name.as_str() {
-            "TRACE" => LevelFilter::Trace,
-            "DEBUG" => LevelFilter::Debug,
-            "INFO" => LevelFilter::Info,
-            "NOTICE" | "WARNING" | "WARN" => LevelFilter::Warn,
-            "ERROR" | "CRITICAL" | "FATAL" => LevelFilter::Error,
-            _ => return None,
-        };
-        Some(Level { name, filter })
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn the_level_names_of_python_and_go_are_known() {
-        for (name, filter) in [
-            ("DEBUG", LevelFilter::Debug),
-            ("info", LevelFilter::Info),
-            ("NOTICE", LevelFilter::Warn),
-            ("WARNING", LevelFilter::Warn),
-            ("ERROR", LevelFilter::Error),
-            ("CRITICAL", LevelFilter::Error),
-        ] {
-            assert_eq!(Level::from_name(name).map(|level| level.filter), Some(filter), "{name}");
-        }
-        assert_eq!(Level::from_name("LOUD"), None);
-    }
 
     proptest! {
         #[test]

@@ -1,16 +1,18 @@
-//! An agency. Configured by the environment and `config.yaml`; `--help` lists what it can be told.
+//! An agency. Configured by the environment and `config.yaml`; `--help` lists the keys.
 
 use std::process::ExitCode;
 
 use loteria::client::conversation::Conclusion;
 use loteria::client::interrupt::Interrupt;
 use loteria::client::{ClientError, agency, echo};
-use loteria::config::client::{self as config, ClientConfig, Mode};
-use loteria::config::{ConfigError, show_duration};
-use loteria::{event, logging};
+use loteria::config::client::{ClientConfig, Mode, PROGRAM};
+use loteria::config::{ConfigError, MAX_CREDENTIAL_BYTES, show_duration};
+use loteria::{event, logging, protocol};
 use thiserror::Error;
 
-/// Why the client ends without having done its work.
+const _: () = assert!(MAX_CREDENTIAL_BYTES <= protocol::MAX_CREDENTIAL_BYTES, "a Hello carries every credential");
+
+/// An error that ends the client.
 #[derive(Debug, Error)]
 enum ExitError {
     #[error("{0}")]
@@ -22,9 +24,8 @@ enum ExitError {
 }
 
 fn main() -> ExitCode {
-    logging::start("client");
-    let keys = [("config.yaml", config::KEYS.as_slice()), ("one bet instead of a file", &config::BET_KEYS)];
-    if let Some(answer) = loteria::config::answer_arguments("client", &keys) {
+    logging::start(PROGRAM.name);
+    if let Some(answer) = PROGRAM.answer_arguments() {
         return answer;
     }
     match run() {
@@ -60,15 +61,14 @@ fn run() -> Result<(), ExitError> {
     Ok(())
 }
 
-fn configure() -> Result<ClientConfig, ExitError> {
-    let environment = loteria::config::environment(config::KEYS.iter().chain(&config::BET_KEYS))?;
-    let settings = config::settings(environment)?;
+fn configure() -> Result<ClientConfig, ConfigError> {
+    let settings = PROGRAM.settings()?;
     let config = ClientConfig::from_settings(&settings)?;
-    logging::set_level(config.log_level.clone());
+    logging::set_level(config.log_level);
     event!(Info, "config", success, "client_id": config.id, "server_address": config.server_address,
         "loop_amount": config.loop_amount, "loop_period": show_duration(config.loop_period), "log_level": config.log_level,
         "mode": config.mode, "batch_max_amount": config.batch_max_amount,
         "batch_window": config.batch_window);
-    loteria::config::warn_about_unknown(&settings, &config::KEYS);
+    settings.warn_about_unknown();
     Ok(config)
 }

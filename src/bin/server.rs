@@ -1,12 +1,13 @@
-//! The central. Configured by the environment and `config.ini`; `--help` lists what it can be told.
+//! The server. Configured by the environment and `config.ini`; `--help` lists the keys.
 
 use std::fs::File;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
+use loteria::central::credentials::Credentials;
 use loteria::central::{self, Central, Limits};
-use loteria::config::server::{self as config, ServerConfig};
+use loteria::config::server::{PROGRAM, ServerConfig};
 use loteria::config::{ConfigError, Settings};
 use loteria::grace::end_after_grace;
 use loteria::ledger::Recovered;
@@ -19,7 +20,7 @@ use loteria::{event, logging};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use thiserror::Error;
 
-/// Why the central does not start, or does not go on.
+/// An error that ends the server.
 #[derive(Debug, Error)]
 enum ServerError {
     #[error("{0}")]
@@ -37,9 +38,8 @@ enum ServerError {
 }
 
 fn main() -> ExitCode {
-    logging::start("server");
-    if let Some(answer) = loteria::config::answer_arguments("server", &[("config.ini, section DEFAULT", &config::KEYS)])
-    {
+    logging::start(PROGRAM.name);
+    if let Some(answer) = PROGRAM.answer_arguments() {
         return answer;
     }
     match run() {
@@ -72,7 +72,7 @@ fn run() -> Result<reactor::Stop, ServerError> {
     Ok(stop)
 }
 
-/// A thread that waits for the signals too, for when the loop does not come to hear of them.
+/// Starts a thread that waits for the signals too, in case the loop is blocked when one comes.
 fn end_in_any_case() -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -83,50 +83,49 @@ fn end_in_any_case() -> std::io::Result<()> {
     Ok(())
 }
 
-/// A limit on the size of files is to be an error of the write that runs into it, as a full disk is, and not the end of the process.
+/// Makes a limit on the size of files an error of the write that exceeds it, as a full disk is, and not the end of the process.
 fn outlive_file_size_limit() -> std::io::Result<()> {
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
 fn read_config() -> Result<(Settings, ServerConfig), ConfigError> {
-    let settings = config::settings(loteria::config::environment(&config::KEYS)?)?;
+    let settings = PROGRAM.settings()?;
     let config = ServerConfig::from_settings(&settings)?;
     Ok((settings, config))
 }
 
-fn configure() -> Result<ServerConfig, ServerError> {
+fn configure() -> Result<ServerConfig, ConfigError> {
     let (settings, config) = read_config()?;
-    logging::set_level(config.logging_level.clone());
+    logging::set_level(config.logging_level);
     event!(Debug, "config", success, "port": config.port, "listen_backlog": config.listen_backlog,
         "logging_level": config.logging_level, "num_agencies": config.num_agencies,
-        "storage_filepath": config.storage_filepath.display(), "storage_sync": format_args!("{:?}", config.storage_sync));
-    loteria::config::warn_about_unknown(&settings, &config::KEYS);
-    say_who_may_speak(&config);
+        "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
+    settings.warn_about_unknown();
+    log_access(&config);
     Ok(config)
 }
 
-/// Without credentials that is everybody, which nobody should find out by accident.
-fn say_who_may_speak(config: &ServerConfig) {
+/// Logs which agencies are admitted. Access is open by default, which no operator should learn by accident.
+fn log_access(config: &ServerConfig) {
     match &config.credentials {
         None => event!(Warn, "agencies", success, "num_agencies": config.num_agencies, "credentials": "none",
-            "access": "open, whoever says to be an agency is one; section AGENCIES or AGENCIES_FILE closes it"),
+            "access": "open, any client may act as any agency; section AGENCIES or AGENCIES_FILE closes it"),
         Some(credentials) => {
-            let with = credentials.agencies().len();
-            let without = config.num_agencies as usize - with;
-            event!(Info, "agencies", success, "num_agencies": config.num_agencies, "credentials": with);
+            let without = config.num_agencies as usize - credentials.len();
+            event!(Info, "agencies", success, "num_agencies": config.num_agencies, "credentials": credentials.len());
             if without > 0 {
                 event!(Warn, "agencies", success, "without_credential": without,
-                    "access": "they can't speak, and the draw waits for them");
+                    "access": "they are refused, and the draw waits for them");
             }
         }
     }
 }
 
-/// What SIGHUP asks for: the level of the log as the configuration has it now.
+/// Reads the level of the log again, as SIGHUP asks for.
 fn read_level_again() {
     match read_config() {
         Ok((_, config)) => {
-            logging::set_level(config.logging_level.clone());
+            logging::set_level(config.logging_level);
             event!(Info, "config", success, "logging_level": config.logging_level);
         }
         Err(error) => event!(Error, "config", fail, "error": error, "logging_level": "unchanged"),
@@ -143,5 +142,6 @@ fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<File>), ServerE
         "truncated_bytes": summary.truncated_bytes);
     let connections = descriptors::allow_connections(config.limits.connections);
     let limits = Limits { connections, ..config.limits.clone() };
-    Ok((Central::new(limits, config.credentials.clone(), lottery), ledger))
+    let credentials = config.credentials.clone().map(Credentials::new);
+    Ok((Central::new(limits, credentials, lottery), ledger))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-use crate::protocol::Credential;
+use crate::config::Credential;
 
 /// The credential of each agency. What it holds is never shown.
 #[derive(Clone, Default)]

@@ -23,14 +23,13 @@
 //! | `speakers` | the one connection of each agency |
 //! | `budget` | memory of connections without an agency |
 //! | [`Status`] | the standing of the server, for logs and operators |
-//! | [`Limits`], [`credentials`] | bounds of what a peer may cost, proof of who it is |
+//! | [`credentials`] | proof of which agency a connection speaks for |
 
 mod batch;
 mod budget;
 pub mod credentials;
 mod echo;
 mod input;
-mod limits;
 mod output;
 mod replies;
 mod requests;
@@ -50,7 +49,7 @@ use crate::ledger::{Commit, Outcome, Recovered};
 use crate::lottery::{Contradiction, Lottery};
 use crate::protocol::ErrorCode;
 
-pub use limits::Limits;
+pub use crate::config::server::Limits;
 pub use status::Status;
 
 use budget::Budget;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::limits::Limits;
+use super::Limits;
 use crate::buffer::Buffer;
 use crate::planted::{Fault, planted};
 use crate::protocol::Message;

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::Limits;
 use super::budget::Charge;
 use super::input::Input;
-use super::limits::Limits;
 use super::output::Output;
-use crate::protocol::{ErrorCode, FIRST_BYTE};
+use crate::protocol::{ErrorCode, FIRST_BYTE, MessageLimits};
 
 /// One connection.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Session {
             peer,
             serial,
             state: State::Silent,
-            input: Input::new(limits.protocol),
+            input: Input::new(MessageLimits { message_bytes: limits.message_bytes, batch_bets: limits.batch_bets }),
             output: Output::new(),
             charge: Charge::default(),
             accepted_at: now,

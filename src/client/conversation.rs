@@ -15,9 +15,10 @@ use thiserror::Error;
 
 use super::source::{BetSource, SourceError};
 use crate::buffer::Buffer;
+use crate::config::Credential;
 use crate::event;
 use crate::planted::{Fault, planted};
-use crate::protocol::{self, AgencyState, Batch, Credential, ErrorCode, Malformed, Message, Scanner};
+use crate::protocol::{self, AgencyState, Batch, ErrorCode, Malformed, Message, Scanner};
 
 /// Options of a conversation.
 #[derive(Clone, Debug)]

@@ -1,24 +1,21 @@
-//! Section `AGENCIES`: which agencies may speak, and the credential of each.
+//! Section `AGENCIES`: the credential of each agency.
 //!
-//! No error says what an entry holds, nor even what stands before its `=`: somebody may have written it the wrong way round.
+//! No error shows an entry, not even the part before its `=`: the two may have been swapped by mistake.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ini::Ini;
 use thiserror::Error;
 
-use super::{ConfigError, read_secret};
-use crate::central::credentials::Credentials;
-use crate::protocol::{Credential, InvalidCredential};
+use super::credential::read_secret;
+use super::key::whole_number;
+use super::{ConfigError, Credential, InvalidCredential, Settings};
 
-/// The section of `config.ini`, and of a file of credentials, if that has sections.
+/// The section of `config.ini`, and of the file that `AGENCIES_FILE` names, if that has sections.
 const SECTION: &str = "AGENCIES";
 
-/// What a section says, before it is understood: entries as `agency = credential`.
-pub(super) type Entries = Vec<(String, String)>;
-
-/// What is wrong with a section.
+/// An error in a section or file of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 enum Fault {
     #[error("it names no agency")]
@@ -31,54 +28,56 @@ enum Fault {
     Credential { agency: u32, fault: InvalidCredential },
 }
 
-/// Whether the section of this name is that of the agencies.
+/// True if `name` is the section of the credentials.
 pub(super) fn is_section(name: &str) -> bool {
     name.eq_ignore_ascii_case(SECTION)
 }
 
 /// The entries of section `AGENCIES` of `ini`, if it has one.
-pub(super) fn entries_of(ini: &Ini) -> Option<Entries> {
-    let sections: Vec<_> =
-        ini.iter().filter(|(name, _)| name.is_some_and(is_section)).map(|(_, entries)| entries).collect();
-    let entry = |(agency, credential): (&str, &str)| (agency.to_owned(), credential.to_owned());
-    let entries = || sections.iter().flat_map(|entries| entries.iter().map(entry)).collect();
-    (!sections.is_empty()).then(entries)
+pub(super) fn entries_of(ini: &Ini) -> Option<Vec<(String, String)>> {
+    let mut entries = None;
+    for (_, section) in ini.iter().filter(|(name, _)| name.is_some_and(is_section)) {
+        let pairs = section.iter().map(|(agency, credential)| (agency.to_owned(), credential.to_owned()));
+        entries.get_or_insert_with(Vec::new).extend(pairs);
+    }
+    entries
 }
 
-/// The credentials in the file at `path`: its section `AGENCIES`, or all of it if it has none.
-pub(super) fn read_file(path: &Path, agencies: u32) -> Result<Credentials, ConfigError> {
-    let failed = |reason: &str| ConfigError::File { path: path.to_owned(), reason: reason.to_owned() };
-    let bytes = read_secret(path)
-        .map_err(|error| failed(&format!("{error}; AGENCIES_FILE must be a file that can be read")))?;
-    let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8"))?;
-    let ini = Ini::load_from_str_noescape(&text).map_err(|error| failed(&error.to_string()))?;
-    let general =
+/// The credentials in `AGENCIES_FILE`, or else in section `AGENCIES`; `None` if neither is there.
+pub(super) fn credentials(settings: &Settings) -> Result<Option<BTreeMap<u32, Credential>>, ConfigError> {
+    let agencies = settings.value("NUM_AGENCIES")?;
+    let (path, credentials) = match (settings.value::<Option<PathBuf>>("AGENCIES_FILE")?, &settings.file.agencies) {
+        (Some(path), _) => (path.clone(), read_file(&path, agencies)),
+        (None, Some(entries)) => {
+            let credentials = parse(entries, agencies).map_err(|fault| format!("section {SECTION}: {fault}"));
+            (settings.path.clone(), credentials)
+        }
+        (None, None) => return Ok(None),
+    };
+    credentials.map(Some).map_err(|reason| ConfigError::File { path, reason })
+}
+
+/// The credentials in the section `AGENCIES` of the file at `path`, or in all of it if it has none.
+fn read_file(path: &Path, agencies: u32) -> Result<BTreeMap<u32, Credential>, String> {
+    let bytes = read_secret(path).map_err(|error| format!("{error}; AGENCIES_FILE must be a file that can be read"))?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8")?;
+    let ini = Ini::load_from_str_noescape(&text).map_err(|error| error.to_string())?;
+    let whole =
         || ini.general_section().iter().map(|(agency, secret)| (agency.to_owned(), secret.to_owned())).collect();
-    understand(&entries_of(&ini).unwrap_or_else(general), agencies).map_err(|fault| failed(&fault.to_string()))
+    parse(&entries_of(&ini).unwrap_or_else(whole), agencies).map_err(|fault| fault.to_string())
 }
 
-/// The credentials that the section of `config.ini` at `path` says.
-pub(super) fn understand_section(path: &Path, entries: &Entries, agencies: u32) -> Result<Credentials, ConfigError> {
-    let failed = |fault| ConfigError::File { path: path.to_owned(), reason: format!("section {SECTION}: {fault}") };
-    understand(entries, agencies).map_err(failed)
-}
-
-fn understand(entries: &Entries, agencies: u32) -> Result<Credentials, Fault> {
+fn parse(entries: &[(String, String)], agencies: u32) -> Result<BTreeMap<u32, Credential>, Fault> {
     let mut credentials = BTreeMap::new();
     for (position, (agency, secret)) in (1..).zip(entries) {
-        let agency = number(agency).filter(|agency| (1..=agencies).contains(agency));
+        let agency = whole_number(agency).filter(|agency| (1..=agencies).contains(agency));
         let agency = agency.ok_or(Fault::NoSuchAgency { position, agencies })?;
         let credential = Credential::new(secret.as_str()).map_err(|fault| Fault::Credential { agency, fault })?;
         if credentials.insert(agency, credential).is_some() {
             return Err(Fault::Duplicate { agency });
         }
     }
-    if credentials.is_empty() { Err(Fault::Empty) } else { Ok(Credentials::new(credentials)) }
-}
-
-/// Digits only: no sign.
-fn number(text: &str) -> Option<u32> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    if credentials.is_empty() { Err(Fault::Empty) } else { Ok(credentials) }
 }
 
 #[cfg(test)]
@@ -87,14 +86,14 @@ mod tests {
 
     fn fault(text: &str) -> Option<Fault> {
         let ini = Ini::load_from_str_noescape(text).expect("INI");
-        understand(&entries_of(&ini).expect("a section"), 5).err()
+        parse(&entries_of(&ini).expect("a section"), 5).err()
     }
 
     #[test]
     fn every_entry_is_an_agency_of_the_lottery_once_with_a_credential() {
         let longest = "x".repeat(255);
         assert_eq!(fault(&format!("[AGENCIES]\n1 = uno\n5 = {longest}\n")), None);
-        assert_eq!(fault("[agencies]\n1 = uno\n"), None, "whoever misspells it did not mean that everybody may speak");
+        assert_eq!(fault("[agencies]\n1 = uno\n"), None, "a section in other letters still asks for credentials");
         assert_eq!(fault("[AGENCIES]\n"), Some(Fault::Empty));
         for entry in ["0 = uno", "6 = uno", "+1 = uno", "uno = 1", "4294967297 = uno", "-1 = uno", "1 2 = uno"] {
             let expected = Fault::NoSuchAgency { position: 2, agencies: 5 };

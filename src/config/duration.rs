@@ -5,8 +5,6 @@ use std::time::Duration;
 use fundu::TimeUnit::{Hour, MicroSecond, MilliSecond, Minute, NanoSecond, Second};
 use fundu::{CustomDurationParserBuilder, CustomTimeUnit};
 
-pub(super) const VALID: &str = "a duration such as 100ms, 5s, 1.5s or 1m30s, above 0 and at most a year";
-
 /// The units of Go's `time.ParseDuration`; a micro is written in three ways.
 const UNITS: [CustomTimeUnit<'_>; 6] = [
     CustomTimeUnit::with_default(NanoSecond, &["ns"]),
@@ -18,7 +16,7 @@ const UNITS: [CustomTimeUnit<'_>; 6] = [
 ];
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The duration that `text` says, if it is above 0 and at most a year.
+/// The duration that `text` means, if it is above 0 and at most a year.
 ///
 /// ```
 /// use std::time::Duration;

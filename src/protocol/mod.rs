@@ -8,13 +8,11 @@
 
 mod bets;
 mod codes;
-mod credential;
 mod message;
 mod scanner;
 
 pub use bets::{Batch, BetFault, Bets, Full};
 pub use codes::{AgencyState, ErrorCode};
-pub use credential::{Credential, InvalidCredential};
 pub use message::{Documents, Message, MessageType};
 pub use scanner::{Malformed, MessageLimits, Scanner};
 

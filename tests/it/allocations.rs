@@ -10,9 +10,10 @@ use loteria::central::Limits;
 use loteria::central::{Central, Now, SessionId};
 use loteria::client::conversation::{Conversation, Manner};
 use loteria::client::source::BetFile;
+use loteria::config::Credential;
 use loteria::ledger::file::{self as storage, Store, Sync};
 use loteria::lottery::Lottery;
-use loteria::protocol::{Batch, Credential};
+use loteria::protocol::Batch;
 
 /// RegisterBets with so many bets, none of which wins: a winner's document is kept.
 fn batch(bets: u32) -> Vec<u8> {

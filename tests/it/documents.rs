@@ -2,42 +2,76 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use loteria::config::{Key, client, server};
+use loteria::config::{Key, Program, client, server};
+
+const PROGRAMS: [&Program; 2] = [&server::PROGRAM, &client::PROGRAM];
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
 
 fn read(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn default_of(key: &Key) -> String {
-    if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) }
+/// A cell with `text` as code, empty if there is none.
+fn code(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("`{text}`") }
 }
 
-/// The rows that README's tables should have.
-fn rows() -> Vec<String> {
-    let server = server::KEYS.iter().map(|key| format!("| `{}` | {} | {} |", key.name, default_of(key), key.meaning));
-    let client = client::KEYS.iter().chain(&client::BET_KEYS).map(|key| {
-        let name = if key.name.is_empty() { String::new() } else { format!("`{}`", key.name) };
-        format!("| {name} | `{}` | {} | {} |", key.variable, default_of(key), key.meaning)
-    });
-    server.chain(client).collect()
+/// The start of a key's row: its names and its default.
+fn row_start(key: &Key) -> String {
+    let names = if key.name == key.variable { String::new() } else { format!(" {} |", code(key.name)) };
+    format!("|{names} {} | {} |", code(key.variable), code(key.default))
+}
+
+/// The table of `keys`.
+fn table(keys: &[Key]) -> String {
+    let has_names = keys.iter().any(|key| key.name != key.variable);
+    let (head, line) = if has_names { ("| key | environment ", "|---|---") } else { ("| key ", "|---") };
+    let row = |key: &Key| format!("{} {} | {} |\n", row_start(key), key.kind, key.help);
+    let rows: String = keys.iter().map(row).collect();
+    format!("{head}| default | values | meaning |\n{line}|---|---|---|\n{rows}")
+}
+
+/// `document` with the table of each group of keys between its two comments.
+fn with_tables(mut document: String) -> String {
+    for program in PROGRAMS {
+        for (title, keys) in program.groups {
+            let (begin, end) = (format!("<!-- keys of the {}: {title} -->\n", program.name), "<!-- end of keys -->");
+            let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("there is no {begin}"));
+            let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("there is no {end} behind {begin}"));
+            document = format!("{before}{begin}\n{}\n{end}{after}", table(keys));
+        }
+    }
+    document
 }
 
 #[test]
-fn the_readme_lists_every_key_with_its_default_and_meaning() {
+fn the_readme_lists_every_key_as_the_programs_declare_it() {
     let readme = read("README.md");
-    let missing: Vec<String> = rows().into_iter().filter(|row| !readme.contains(row.as_str())).collect();
-    assert!(missing.is_empty(), "README.md lacks these rows:\n{}", missing.join("\n"));
+    let expected = with_tables(readme.clone());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(path("README.md"), &expected).expect("written");
+        return;
+    }
+    for (line, expected) in readme.lines().zip(expected.lines()) {
+        assert_eq!(line, expected, "README.md is not what the keys say; UPDATE_DOCS=1 rewrites its tables");
+    }
+    assert_eq!(readme, expected, "README.md is not what the keys say; UPDATE_DOCS=1 rewrites its tables");
 }
 
 #[test]
 fn the_spanish_readme_lists_every_key_with_its_default() {
     let readme = read("README.es.md");
-    let without_meaning = |row: String| row.rsplitn(3, '|').last().map(str::to_owned).expect("a row has columns");
-    let missing: Vec<String> = rows().into_iter().map(without_meaning).filter(|row| !readme.contains(row)).collect();
-    assert!(missing.is_empty(), "README.es.md lacks rows that begin so:\n{}", missing.join("\n"));
+    for start in PROGRAMS.iter().flat_map(|program| program.keys()).map(row_start) {
+        assert!(
+            readme.lines().any(|line| line.starts_with(&start)),
+            "README.es.md lacks a row that starts with {start}"
+        );
+    }
 }
 
 fn headings(document: &str) -> Vec<usize> {

@@ -1,5 +1,5 @@
-//! Every field of every message at its limits and beyond them, and text that would be something else elsewhere: nothing that
-//! an agency or an echo client says can end a field or a row of `bets.csv`, or a value or a line of the log.
+//! Each field of each message at its limits and beyond them, and text with a special meaning elsewhere. No input of an agency or an
+//! echo client can end a field or a row of `bets.csv`, or a value or a line of the log.
 
 use crate::fixture::by_hand::{
     ACK, BIRTHDATE, Bet, OPEN, REGISTER_BET_OK, hello, hello_in_version, register_bet_failed, register_bets, welcome,
@@ -16,14 +16,14 @@ fn today() -> i64 {
     time::OffsetDateTime::now_utc().unix_timestamp().div_euclid(DAY) * DAY
 }
 
-/// What the central answers to a batch of this bet alone, from a connection of its own.
+/// Sends a batch of this bet alone over a new connection, and expects `answer`.
 #[track_caller]
 fn answer(central: &Central, bet: Bet<'_>, answer: &[u8]) {
     central.connect().send(&register_bets(&[bet])).expect(answer);
 }
 
 #[test]
-fn every_number_of_a_bet_is_taken_at_its_limits_and_refused_beyond_them() {
+fn a_bets_numbers_are_taken_at_their_limits_and_refused_beyond() {
     let central = Central::start(AGENCIES);
     let bet = Bet::of(1, 7, 7);
     for (value, code) in [(0, 5), (1, 0), (AGENCIES, 0), (AGENCIES + 1, 5), (1 << 31, 5), (u32::MAX, 5)] {
@@ -68,12 +68,12 @@ fn a_name_has_1_to_255_bytes_of_utf_8_without_control_characters() {
         (Vec::new(), 2),
         (too_long.into_bytes(), 2),
         (vec![b'x'; 40_000], 2),
-        // Text that is strange, and text all the same.
+        // Unusual but valid text.
         ("\u{a0}".into(), 0),
         ("\u{10ffff}".into(), 0),
         ("\u{202e}".into(), 0),
         (" ".into(), 0),
-        // What is no UTF-8: a byte alone, one too few, a longer form than needed, half of a pair, beyond the last character.
+        // Not UTF-8: a lone byte, one byte missing, an overlong form, a lone surrogate, a code point above the last one.
         (vec![0xff], 3),
         (vec![b'x', 0xc3], 3),
         ([vec![b'x'; 31], vec![0xc3]].concat(), 3),
@@ -93,7 +93,7 @@ fn a_name_has_1_to_255_bytes_of_utf_8_without_control_characters() {
 }
 
 #[test]
-fn what_a_hello_says_is_taken_at_its_limits_and_refused_beyond_them() {
+fn a_hello_is_taken_at_its_limits_and_refused_beyond_them() {
     let central = Central::start(AGENCIES);
     for (agency, code) in [(0, 5), (1, 0), (AGENCIES, 0), (AGENCIES + 1, 5), (u32::MAX, 5)] {
         let expected = if code == 0 { welcome(0, OPEN) } else { register_bet_failed(code) };
@@ -105,7 +105,7 @@ fn what_a_hello_says_is_taken_at_its_limits_and_refused_beyond_them() {
 }
 
 #[test]
-fn a_batch_may_be_empty_but_not_of_nobody() {
+fn an_empty_batch_needs_a_hello() {
     let central = Central::start(1);
     central.connect().send(&register_bets(&[])).expect(&register_bet_failed(7)).expect_closed();
     central.connect().send(&hello(1)).expect(&welcome(0, 0)).send(&register_bets(&[])).expect(REGISTER_BET_OK);
@@ -113,7 +113,7 @@ fn a_batch_may_be_empty_but_not_of_nobody() {
 }
 
 #[test]
-fn every_type_that_is_none_of_an_agencys_is_refused() {
+fn each_message_type_that_no_agency_sends_is_refused() {
     let central = Central::start(1);
     for code in [0, 10, 99, 255_u16] {
         central.connect().send(&code.to_be_bytes()).expect(&register_bet_failed(1)).expect_closed();
@@ -121,7 +121,7 @@ fn every_type_that_is_none_of_an_agencys_is_refused() {
     central.connect().send(ACK).send(&hello_in_version(1, 1)).expect(&welcome(0, OPEN));
 }
 
-/// Names that are a row of their own, a formula, a quoted field, the end of a value, a terminal's command, to other eyes.
+/// Names that other programs may read as a row, a formula, a quoted field, the end of a value or a terminal's command.
 const NAMES: [&str; 12] = [
     "Paz\",1,1900-01-01,7574",
     "\"",
@@ -157,7 +157,7 @@ fn a_name_stays_one_field_of_one_row() {
 }
 
 #[test]
-fn no_line_of_the_log_can_be_forged_or_ended() {
+fn no_input_can_forge_or_end_a_log_line() {
     let central = Central::start_with(1, |command| {
         command.env("LOGGING_LEVEL", "TRACE");
     });
@@ -175,7 +175,7 @@ fn no_line_of_the_log_can_be_forged_or_ended() {
         central.connect().send(&line).expect(&line).expect_closed();
     }
     for name in NAMES {
-        // Refused, so that its reason is logged.
+        // Refused, so that the reason is logged.
         answer(&central, Bet { first_name: name.as_bytes(), document: 0, ..Bet::of(1, 7, 7) }, &register_bet_failed(2));
     }
     wait_for(&central.process, "action: apuesta_recibida | result: fail");

@@ -8,6 +8,7 @@ mod allocations;
 mod bad_input;
 mod bets_file;
 mod compose;
+mod configuration;
 mod contest;
 mod crashes;
 mod credentials;

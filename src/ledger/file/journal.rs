@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read, Seek, Write};
 
 use thiserror::Error;
 
+use crate::config::server::SyncPolicy;
+
 /// The operations that a journal needs of its file. Writes go to the end, wherever reading stands.
 pub trait Medium: Read + Write + Seek {
     /// Cuts the file to its first `bytes` bytes.
@@ -28,15 +30,6 @@ impl Medium for File {
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
     }
-}
-
-/// When an append reaches the disk itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SyncPolicy {
-    /// Before it returns: it survives a power loss.
-    Always,
-    /// When the system sees fit: it survives the death of the process and no more.
-    Never,
 }
 
 /// Why an append failed.

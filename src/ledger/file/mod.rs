@@ -17,7 +17,8 @@ mod recovery;
 
 use super::{Commit, Ledger, Outcome, Recovered};
 
-pub use journal::{AppendError, Medium, SyncPolicy};
+pub use crate::config::server::SyncPolicy;
+pub use journal::{AppendError, Medium};
 pub use open::{OpenError, closings_path, open};
 pub use recovery::{Damage, RecoveryError, Summary};
 

@@ -9,8 +9,9 @@ use std::io::{self, Read, SeekFrom};
 
 use thiserror::Error;
 
+use super::SyncPolicy;
 use super::closings;
-use super::journal::{Journal, Medium, SyncPolicy};
+use super::journal::{Journal, Medium};
 use crate::bet::{MAX_ROW_BYTES, RowError, load_bets};
 use crate::ledger::Recovered;
 

@@ -1,10 +1,10 @@
-//! Both configuration files: any text is understood or refused, and what is said of it fits into one line of the log.
+//! Both configuration files: any text is parsed or refused, and each error fits into one line of the log.
 
 use std::path::Path;
 
 use loteria::config::client::{self, ClientConfig};
 use loteria::config::server::{self, ServerConfig};
-use loteria::config::{ConfigError, Settings};
+use loteria::config::{ConfigError, Program, Settings};
 use loteria::logging::Value;
 
 /// The bytes are a `config.ini`.
@@ -14,12 +14,9 @@ pub fn server_configuration(bytes: &[u8]) {
     if text.to_ascii_uppercase().contains("AGENCIES_FILE") {
         return;
     }
-    let mut settings = Settings::new([]);
-    let config = server::add_ini(&mut settings, Path::new("config.ini"), text)
-        .and_then(|()| ServerConfig::from_settings(&settings));
-    match config {
-        Ok(config) => assert!(config.limits.connections > 0 && config.limits.turn_bytes > 0),
-        Err(error) => check_error(&error),
+    let config = settings(&server::PROGRAM, text).and_then(|settings| ServerConfig::from_settings(&settings));
+    if let Some(config) = check_error(config) {
+        assert!(config.limits.connections > 0 && config.limits.turn_bytes > 0);
     }
 }
 
@@ -28,24 +25,24 @@ pub fn client_configuration(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     // agency.credentialFile would name a file of the machine that runs this.
     let text = text.replace("credentialFile", "aFile");
-    match client::parse_yaml(&text) {
-        Err(reason) => check_line(&reason),
-        Ok(values) => {
-            let mut settings = Settings::new([("CLI_ID".to_owned(), "1".to_owned())]);
-            settings.add_file(Path::new("config.yaml"), values);
-            match ClientConfig::from_settings(&settings) {
-                Ok(config) => assert!(config.id > 0 && config.batch_max_amount > 0 && config.batch_window > 0),
-                Err(error) => check_error(&error),
-            }
-        }
+    let config = settings(&client::PROGRAM, &text).and_then(|settings| ClientConfig::from_settings(&settings));
+    if let Some(config) = check_error(config) {
+        assert!(config.id > 0 && config.batch_max_amount > 0 && config.batch_window > 0);
     }
 }
 
-fn check_error(error: &ConfigError) {
-    check_line(&error.to_string());
+fn settings(program: &'static Program, text: &str) -> Result<Settings, ConfigError> {
+    let mut settings = Settings::new(program, [("CLI_ID".to_owned(), "1".to_owned())]);
+    settings.add_file(Path::new(program.file), text)?;
+    Ok(settings)
 }
 
-fn check_line(text: &str) {
-    assert!(!text.is_empty());
-    assert!(!Value(text).to_string().contains(['\n', '\r', '|']));
+fn check_error<T>(config: Result<T, ConfigError>) -> Option<T> {
+    let error = match config {
+        Ok(config) => return Some(config),
+        Err(error) => error.to_string(),
+    };
+    assert!(!error.is_empty());
+    assert!(!Value(&error).to_string().contains(['\n', '\r', '|']));
+    None
 }

@@ -1,0 +1,101 @@
+//! A configurable program: its keys, its file, `--help` and `--version`.
+
+use std::env::VarError;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fs, io};
+
+use super::settings::FileSettings;
+use super::{ConfigError, Key, Settings};
+use crate::event;
+
+/// A program that is configured by environment variables and a file.
+pub struct Program {
+    /// Its name, `server` or `client`.
+    pub name: &'static str,
+    /// The name of its file.
+    pub file: &'static str,
+    /// The parser of its file.
+    pub(super) parse: fn(&str) -> Result<FileSettings, String>,
+    /// Its keys, in groups with a title.
+    pub groups: &'static [(&'static str, &'static [Key])],
+}
+
+impl Program {
+    /// Every key.
+    pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
+        self.groups.iter().flat_map(|(_, keys)| *keys)
+    }
+
+    /// Paths of its file, from the working directory; the first that exists is read.
+    fn paths(&self) -> [String; 3] {
+        let Program { name, file, .. } = self;
+        [(*file).to_owned(), format!("config/{file}"), format!("config/{name}/{file}")]
+    }
+
+    /// The settings in its environment and its file.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotText`] and [`ConfigError::File`].
+    pub fn settings(&'static self) -> Result<Settings, ConfigError> {
+        let mut settings = Settings::new(self, []);
+        for Key { variable, .. } in self.keys() {
+            match env::var(variable) {
+                Ok(value) => drop(settings.environment.insert((*variable).to_owned(), value)),
+                Err(VarError::NotPresent) => {}
+                Err(VarError::NotUnicode(_)) => return Err(ConfigError::NotText { variable }),
+            }
+        }
+        for path in self.paths() {
+            let path = Path::new(&path);
+            match fs::read_to_string(path) {
+                Ok(text) => {
+                    settings.add_file(path, &text)?;
+                    break;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(ConfigError::File { path: path.to_owned(), reason: error.to_string() }),
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Answers `--help` and `--version` and refuses any other argument; `None` if there is none.
+    pub fn answer_arguments(&self) -> Option<ExitCode> {
+        let argument = env::args_os().nth(1)?;
+        let answer = match argument.to_str() {
+            Some("--help" | "-h") => self.help(),
+            Some("--version" | "-V") => format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION")),
+            _ => {
+                event!(Error, "exit", fail,
+                    "error": format_args!("{argument:?} is not an option; --help lists what can be configured"));
+                return Some(ExitCode::FAILURE);
+            }
+        };
+        // A reader such as `head` may close its end early.
+        let _ = io::stdout().write_all(answer.as_bytes());
+        Some(ExitCode::SUCCESS)
+    }
+
+    fn help(&self) -> String {
+        let mut help = format!(
+            "Usage: {} [--help | --version]\n\n\
+             Reads environment variables, which win, and the first of these files that exists:\n  {}\n\n\
+             Durations are written as 100ms, 5s, 1.5s or 1m30s.\n",
+            self.name,
+            self.paths().join("\n  ")
+        );
+        for (title, keys) in self.groups {
+            // Writing to a String can't fail.
+            let _ = writeln!(help, "\n{title}:");
+            for Key { variable, name, default, kind, help: meaning } in *keys {
+                let name = if name.is_empty() || name == variable { String::new() } else { format!(", {name}") };
+                let default = if default.is_empty() { String::new() } else { format!("; default: {default}") };
+                let _ = writeln!(help, "  {variable}{name} [{kind}{default}]\n      {meaning}");
+            }
+        }
+        help
+    }
+}
