@@ -166,7 +166,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     fn read(&mut self, world: &mut impl World, now: Now) -> io::Result<()> {
         self.schedule.begin_turn();
         self.take_ready();
-        while let Some(grant) = self.schedule.next() {
+        while let Some(grant) = self.schedule.grant() {
             if grant.is_bulk {
                 world.poll(&mut self.ready)?;
                 self.take_ready();
