@@ -1,11 +1,13 @@
 //! A day, as birthdates are.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::ops::RangeInclusive;
 
 use thiserror::Error;
+use time::macros::date;
+use time::{Date, Month, OffsetDateTime};
 
-use super::fast::dates;
+use super::fast::digits;
 
 /// A day of the calendar, without a time zone.
 ///
@@ -20,60 +22,63 @@ use super::fast::dates;
 /// # Ok::<(), loteria::bet::NotADay>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Day {
-    /// Days since 1970-01-01.
-    days: i32,
-}
+pub struct Day(Date);
 
 const SECONDS_A_DAY: i64 = 86_400;
+/// The day of 1970-01-01 by the count of `time`.
+const JULIAN_1970: i32 = 2_440_588;
+/// Years of four digits.
+const YEARS: RangeInclusive<i32> = 0..=9999;
 
 impl Day {
-    /// The first day with a year of four digits.
-    const FIRST: Day = Day::from_days(dates::to_days(0, 1, 1));
-
     /// The first birthdate that is accepted.
-    pub const OLDEST_BIRTHDATE: Day = Day::from_days(dates::to_days(1900, 1, 1));
+    pub const OLDEST_BIRTHDATE: Day = Day(date!(1900 - 01 - 01));
 
     /// The last day with a year of four digits, for readers that accept any birthdate once stored.
-    pub const LAST: Day = Day::from_days(dates::to_days(9999, 12, 31));
-
-    pub(super) const fn from_days(days: i32) -> Day {
-        Day { days }
-    }
-
-    pub(super) fn days(self) -> i32 {
-        self.days
-    }
+    pub const LAST: Day = Day(date!(9999 - 12 - 31));
 
     /// Today in UTC.
     pub fn today() -> Day {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let days = since_epoch.as_secs() as i64 / SECONDS_A_DAY;
-        Day::from_unix_seconds(days * SECONDS_A_DAY).unwrap_or(Day::LAST)
+        Day(OffsetDateTime::now_utc().date())
     }
 
     /// The day that begins at this many seconds after 1970-01-01 00:00 UTC (before, if negative).
     ///
     /// `None` if no day from the year 0 to 9999 begins there.
     pub fn from_unix_seconds(seconds: i64) -> Option<Day> {
-        let day = Day { days: i32::try_from(seconds / SECONDS_A_DAY).ok()? };
-        (day.unix_seconds() == seconds && (Day::FIRST..=Day::LAST).contains(&day)).then_some(day)
+        let days = i32::try_from(seconds / SECONDS_A_DAY).ok().filter(|_| seconds % SECONDS_A_DAY == 0)?;
+        let date = Date::from_julian_day(days.checked_add(JULIAN_1970)?).ok()?;
+        YEARS.contains(&date.year()).then_some(Day(date))
     }
 
     /// Seconds from 1970-01-01 00:00 UTC to this day's 00:00 UTC.
     pub fn unix_seconds(self) -> i64 {
-        i64::from(self.days) * SECONDS_A_DAY
+        i64::from(self.0.to_julian_day() - JULIAN_1970) * SECONDS_A_DAY
     }
 
     /// The day that these bytes say as `YYYY-MM-DD`: four, two and two digits, nothing else.
+    #[inline(always)]
     pub fn from_ascii(text: &[u8]) -> Option<Day> {
-        dates::parse(text).map(Day::from_days)
+        let &[thousands, hundreds, tens, units, b'-', month_tens, month_units, b'-', day_tens, day_units] = text else {
+            return None;
+        };
+        let digits = [thousands, hundreds, tens, units, month_tens, month_units, day_tens, day_units];
+        let [century, year, month, day] = digits::number_pairs(digits)?;
+        let month = Month::try_from(month as u8).ok()?;
+        Date::from_calendar_date((100 * century + year) as i32, month, day as u8).ok().map(Day)
+    }
+
+    /// Year, month and day of the month.
+    #[inline(always)]
+    pub fn date(self) -> (u32, u32, u32) {
+        let (year, month, day) = self.0.to_calendar_date();
+        (year as u32, u8::from(month).into(), day.into())
     }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = dates::from_days(self.days);
+        let (year, month, day) = self.date();
         write!(f, "{year:04}-{month:02}-{day:02}")
     }
 }
@@ -96,6 +101,39 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_text_that_is_no_date_of_the_calendar_is_no_day() {
+        for text in [
+            "2023-02-29",
+            "1900-02-29",
+            "2024-04-31",
+            "2024-13-01",
+            "2024-00-10",
+            "2024-01-00",
+            "24-01-01",
+            "2024-1-01",
+            "2024-01-01 ",
+            "+024-01-01",
+            "2024/01/01",
+            "2024-01-0a",
+            "",
+        ] {
+            assert_eq!(text.parse::<Day>(), Err(NotADay), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn days_at_their_limits_survive_their_text() {
+        for text in ["0000-01-01", "2000-02-29", "2024-02-29", "9999-12-31"] {
+            assert_eq!(text.parse::<Day>().map(|day| day.to_string()), Ok(text.to_owned()));
+        }
+        let last = Day::LAST.unix_seconds();
+        assert_eq!(Day::from_unix_seconds(last), Some(Day::LAST));
+        assert_eq!(Day::from_unix_seconds(last + SECONDS_A_DAY), None);
+        let first = "0000-01-01".parse::<Day>().expect("a day").unix_seconds();
+        assert_eq!(Day::from_unix_seconds(first - SECONDS_A_DAY), None);
+    }
 
     proptest! {
         #[test]

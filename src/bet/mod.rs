@@ -12,8 +12,8 @@ mod writer;
 use thiserror::Error;
 
 pub use day::{Day, NotADay};
+pub(crate) use fast::digits::parse_decimal;
 pub use name::{InvalidName, MAX_NAME_BYTES, Name};
-pub(crate) use reader::parse_decimal;
 pub use reader::{RowError, RowFault, Rows, load_bets};
 pub use writer::store_bets;
 pub(crate) use writer::{MAX_ROW_BYTES, write_row};

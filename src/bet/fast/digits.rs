@@ -1,4 +1,4 @@
-//! Decimal digits, eight at a time: the bytes of a `u64`, the first digit in the lowest.
+//! Decimal digits, eight at a time: they are the bytes of a `u64`, the first digit the lowest byte.
 
 /// Digits that are read or written at once.
 pub const MAX_DIGITS: usize = 8;
@@ -15,6 +15,16 @@ pub fn leading_number(bytes: &[u8]) -> Option<(u32, usize)> {
     let number = word.unbounded_shl(u64::BITS - bits) & in_each_byte(0x0f);
     let fours = (pairs(number).wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
     Some(((fours.wrapping_mul(10_000 << 32 | 1) >> 32) as u32, bits as usize / 8))
+}
+
+/// The number that these decimal digits say. `None` for anything else, and for a number that is too large.
+pub fn parse_decimal<N: TryFrom<u64>>(field: &[u8]) -> Option<N> {
+    let digits = |value: u64, &byte: &u8| match byte {
+        b'0'..=b'9' => value.checked_mul(10)?.checked_add(u64::from(byte - b'0')),
+        _ => None,
+    };
+    let value = if field.is_empty() { None } else { field.iter().try_fold(0, digits) };
+    value.and_then(|value| N::try_from(value).ok())
 }
 
 /// The numbers from 0 to 99 that each two of eight digits say. `None` if one of the bytes is no digit.
@@ -117,6 +127,16 @@ mod tests {
             check_read(bytes);
         }
         assert_eq!(leading_number(b"1234567"), None);
+    }
+
+    #[test]
+    fn only_decimal_digits_are_a_number() {
+        for (text, number) in [("0", Some(0)), ("007", Some(7)), ("4294967295", Some(u32::MAX)), ("4294967296", None)] {
+            assert_eq!(parse_decimal(text.as_bytes()), number, "{text}");
+        }
+        for text in ["", " 1", "+1", "-1", "1.0", "0x1", "99999999999999999999999"] {
+            assert_eq!(parse_decimal::<u64>(text.as_bytes()), None, "{text:?}");
+        }
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{dates, digits, text};
+use super::{digits, text};
 use crate::bet::{Bet, Day, MAX_DOCUMENT, MAX_NAME_BYTES, MAX_NUMBER, MAX_ROW_BYTES, Name};
 
 /// A plain row in a buffer.
@@ -47,7 +47,7 @@ pub fn read(agency: Option<u32>, input: &[u8]) -> Option<PlainRow> {
     let last_name = split_name(input.len(), &mut rest)?;
     let document = split_number(&mut rest)?;
     let (date, behind) = rest.split_first_chunk::<{ b"YYYY-MM-DD".len() }>()?;
-    let birthdate = Day::from_days(dates::parse(date)?);
+    let birthdate = Day::from_ascii(date)?;
     rest = behind.strip_prefix(b",")?;
     let (number, count) = digits::leading_number(rest).filter(|&(_, count)| count > 0)?;
     let ([b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..]) = &rest[count..] else { return None };
@@ -122,7 +122,7 @@ impl Writer<'_> {
     /// Writes a date between two commas.
     #[inline(always)]
     fn put_date(&mut self, day: Day) {
-        let (year, month, day) = dates::from_days(day.days());
+        let (year, month, day) = day.date();
         let digits = digits::eight_digits(10_000 * year + 100 * month + day);
         let mut date = *b",YYYY-MM-DD,";
         date[1..5].copy_from_slice(&digits[..4]);
@@ -179,11 +179,12 @@ mod tests {
             names in ["[A-Za-zñé'. -]{1,60}", "[A-Zñ\u{100}李]{1,30}"],
             agency in 0..digits::LIMIT,
             document in 0..=MAX_DOCUMENT,
-            days in -719_528..=2_932_896,
+            days in -719_528_i64..=2_932_896,
             number in 0..=MAX_NUMBER,
         ) {
+            let birthdate = Day::from_unix_seconds(days * 86_400).expect("years 0 to 9999");
             let [first_name, last_name] = names.each_ref().map(|name| Name::try_from(name.as_str()).expect("a name"));
-            let bet = Bet { agency, first_name, last_name, document, birthdate: Day::from_days(days), number };
+            let bet = Bet { agency, first_name, last_name, document, birthdate, number };
             let mut room = [b'x'; MAX_ROW_BYTES];
             let written = write(&bet, &mut room).map(|length| room[..length].to_vec());
             prop_assert_eq!(written, Some(naive_write(&bet).into_bytes()));

@@ -16,8 +16,25 @@ const BLOCK_BYTES: usize = 16;
 pub fn is_printable(bytes: &[u8], length: usize) -> bool {
     match bytes.first_chunk() {
         Some(block) if length <= BLOCK_BYTES && Block::new(block).begins_with_spanish(length) => true,
-        _ => is_any_printable(&bytes[..length]),
+        _ => is_long_printable(bytes, length),
     }
+}
+
+#[inline(never)]
+fn is_long_printable(bytes: &[u8], length: usize) -> bool {
+    let mut start = 0;
+    while start < length
+        && let Some(block) = bytes[start..].first_chunk()
+    {
+        // A block may end with the first of the two bytes of a letter, which is left to the next block then.
+        let end = if block.ends_with(&[0xc3]) { BLOCK_BYTES - 1 } else { BLOCK_BYTES };
+        let end = end.min(length - start);
+        if !Block::new(block).begins_with_spanish(end) {
+            break;
+        }
+        start += end;
+    }
+    str::from_utf8(&bytes[start..length]).is_ok_and(|text| !text.chars().any(char::is_control))
 }
 
 /// The length of the printable text before the first comma. `None` if a quote stands before that comma, if the text is not
@@ -40,12 +57,6 @@ pub fn has_separator(bytes: &[u8], length: usize) -> bool {
         Some(block) if length <= BLOCK_BYTES => Block::new(block).separators() & first(length) != 0,
         _ => bytes[..length].iter().any(|byte| matches!(byte, b'"' | b',')),
     }
-}
-
-#[inline(never)]
-fn is_any_printable(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
-        || str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
 }
 
 /// A bit for each of the first `length` bytes of a block.
