@@ -10,6 +10,7 @@ use crate::disk::UNLIMITED;
 use crate::life::Life;
 use crate::network::Owner;
 use crate::server::Process;
+use crate::watch::Watch;
 use crate::world::World;
 
 impl World {
@@ -43,7 +44,7 @@ impl World {
                 } else if summary.agencies_closed > 0 {
                     count(Happening::ClosedBeforeRestart);
                 }
-                self.server = Some(server);
+                (self.server, self.watch) = (Some(server), Watch::default());
                 Ok(())
             }
             Err(RecoveryError::Io(error)) => {
@@ -78,7 +79,10 @@ impl World {
                 self.lose_power();
             }
         }
-        Ok(())
+        match &self.server {
+            Some(server) => self.watch.check(server, &self.network.borrow(), &self.climate.settings.limits),
+            None => Ok(()),
+        }
     }
 
     fn note_heard(&mut self) {

@@ -24,7 +24,13 @@ pub struct Invariants {
 
 impl Invariants {
     /// No bet twice, an agency's order kept, and nothing that was acknowledged would be missing after a crash.
-    pub fn check_files(&mut self, disk: &Disk, agencies: &[Agency], sync: SyncPolicy, is_up: bool) -> Result<(), String> {
+    pub fn check_files(
+        &mut self,
+        disk: &Disk,
+        agencies: &[Agency],
+        sync: SyncPolicy,
+        is_up: bool,
+    ) -> Result<(), String> {
         if self.version == Some(disk.version) {
             return check_acknowledged(agencies, &self.surviving);
         }

@@ -126,7 +126,13 @@ impl Ledger for SimulatedLedger {
         };
         let is_late = self.desk.borrow().temper.is_slow && self.random.bool();
         let rounds = if is_late { self.random.usize(1..=12) } else { 0 };
-        tell(|| format!("ledger: {} bytes and {} closings, {answer:?}, {rounds} rounds", commit.rows.len(), commit.closings.len()));
+        tell(|| {
+            format!(
+                "ledger: {} bytes and {} closings, {answer:?}, {rounds} rounds",
+                commit.rows.len(),
+                commit.closings.len()
+            )
+        });
         let is_stored_now = is_late && self.random.bool();
         let outcome = is_stored_now.then(|| self.store(&commit, answer));
         // A file in a state that is not known is of a server that ends.

@@ -160,7 +160,8 @@ impl Process {
         let before = self.echoed_in_flight();
         self.server.turn(&mut ready, &mut surroundings)?;
         let after = self.echoed_in_flight();
-        if before.zip(after).is_some_and(|(before, after)| before.commit == after.commit && before.bytes < after.bytes) {
+        if before.zip(after).is_some_and(|(before, after)| before.commit == after.commit && before.bytes < after.bytes)
+        {
             count(Happening::EchoedInFlight);
         }
         self.count_held();
@@ -183,8 +184,7 @@ impl Process {
                 self.turn_away(number);
                 continue;
             }
-            let socket =
-                SimulatedSocket { network: Rc::clone(&self.network), number, life: Rc::clone(&self.life) };
+            let socket = SimulatedSocket { network: Rc::clone(&self.network), number, life: Rc::clone(&self.life) };
             let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), number as u16);
             let fails = self.may_fail_to_register && self.random.one_in(100);
             let added = self.server.add(socket, peer, self.clock.now(), |socket, id| {
