@@ -1,4 +1,4 @@
-//! No allocation per bet: however many bets a batch has, the central and an agency ask the allocator as often for it.
+//! No allocation per bet: the number of allocations for a batch does not depend on the number of its bets.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -6,22 +6,21 @@ use std::net::{IpAddr, Ipv4Addr};
 use allocation_counter::measure;
 use loteria::bet::{Bet, Day};
 use loteria::buffer::Buffer;
-use loteria::central::Limits;
-use loteria::central::{Central, Now, SessionId};
+use loteria::central::{self, Central, ConnectionId, Event, Limits, Now};
 use loteria::client::conversation::{Conversation, Manner};
 use loteria::client::source::BetFile;
-use loteria::config::Credential;
-use loteria::ledger::file::{self as storage, Store, Sync};
+use loteria::ledger::file::{self, FileLedger, SyncPolicy};
+use loteria::ledger::{Ledger, Recovered};
 use loteria::lottery::Lottery;
-use loteria::protocol::Batch;
+use loteria::protocol::{Batch, Credential};
+use slotmap::SlotMap;
 
 /// RegisterBets with so many bets, none of which wins: a winner's document is kept.
 fn batch(bets: u32) -> Vec<u8> {
     let mut bytes = Buffer::new();
     let mut batch = Batch::begin(&mut bytes);
     for document in 1..=bets {
-        let last_name = if document % 2 == 0 { "Paz" } else { "Paz, \"el\"" };
-        let [first_name, last_name] = ["Íñigo", last_name].map(|name| name.try_into().expect("a name"));
+        let (first_name, last_name) = ("Íñigo".into(), if document % 2 == 0 { "Paz" } else { "Paz, \"el\"" }.into());
         let bet = Bet { agency: 1, first_name, last_name, document, birthdate: Day::OLDEST_BIRTHDATE, number: 7 };
         batch.push(&bet).expect("it fits into a packet");
     }
@@ -29,27 +28,32 @@ fn batch(bets: u32) -> Vec<u8> {
     bytes.into()
 }
 
-/// A turn in which this is all that comes.
-fn turn(central: &mut Central<fs::File>, id: SessionId, bytes: &[u8]) {
+/// A turn that takes `bytes` and stores them.
+fn turn(central: &mut Central, ledger: &mut FileLedger<fs::File>, id: ConnectionId, bytes: &[u8]) {
     let now = Now::read();
-    central.receive(id, bytes, now);
-    central.commit().expect("stored");
-    central.take_touched();
+    central.on(id, Event::Received(bytes), now);
+    ledger.begin(central.seal(now).expect("bets are staged"));
+    let outcome = ledger.poll().expect("a file settles at once");
+    central.settle(outcome, now).expect("stored");
+    central.take_dirty();
     assert_eq!(central.unsent(id), [0, 2]);
-    central.sent(id, 2, now);
+    central.on(id, Event::Sent(2), now);
 }
 
 #[test]
-fn the_central_allocates_no_more_for_a_hundred_bets_than_for_one() {
+fn the_server_allocates_no_more_for_a_hundred_bets_than_for_one() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (bets, closings) = storage::open(&folder.path().join("bets.csv")).expect("opened");
+    let (bets, closings) = file::open(&folder.path().join("bets.csv")).expect("opened");
     let mut lottery = Lottery::new(1);
-    let (store, _) = Store::recover(bets, closings, Sync::Never, &mut lottery).expect("empty files");
-    let mut central = Central::new(Limits::default(), None, lottery, store);
-    let id = central.connect(IpAddr::V4(Ipv4Addr::LOCALHOST), Now::read());
+    let replay = |step: Recovered<'_>| central::restore(&mut lottery, step);
+    let (mut ledger, _) = FileLedger::recover(bets, closings, SyncPolicy::Never, replay).expect("empty files");
+    let mut central = Central::new(Limits::default(), None, lottery);
+    let id = SlotMap::new().insert(());
+    central.connect(id, IpAddr::V4(Ipv4Addr::LOCALHOST), Now::read());
     let (one, hundred) = (batch(1), batch(100));
-    turn(&mut central, id, &hundred);
-    let [of_one, of_hundred] = [&one, &hundred].map(|bytes| measure(|| turn(&mut central, id, bytes)).count_total);
+    turn(&mut central, &mut ledger, id, &hundred);
+    let [of_one, of_hundred] =
+        [&one, &hundred].map(|bytes| measure(|| turn(&mut central, &mut ledger, id, bytes)).count_total);
     assert_eq!(of_one, of_hundred);
     assert_eq!(central.lottery().total_stored(), 201);
 }

@@ -1,15 +1,18 @@
-//! Agencies: what they have to send, and the client processes that send it. The conversation is the real one.
+//! Agencies with their bets, and the client processes that send them. The conversation is the real one.
 
 use std::rc::Rc;
 
-use loteria::bet::{Bet, Day, MAX_NAME_BYTES, WINNER_NUMBER, store_bets};
+use fastrand::Rng;
+use loteria::bet::{Bet, Day, MAX_NAME_BYTES, WINNER_NUMBER};
 use loteria::client::conversation::{Conversation, Failure, Manner};
 use loteria::client::source::{BetSource, SourceError};
-use loteria::protocol::Credential;
+use loteria::bet::store_bets;
+use loteria::config::Credential;
 
-use crate::random::Random;
+use crate::chance::Chance;
+use crate::mistakes::{Mistake, makes};
 
-/// One agency of a contest: what is true of it, whoever speaks for it.
+/// One agency of a round, independent of the clients that speak for it.
 #[derive(Debug)]
 pub struct Agency {
     pub number: u32,
@@ -17,18 +20,18 @@ pub struct Agency {
     /// Its bets as rows of the file.
     pub rows: Vec<Vec<u8>>,
     pub winners: Vec<u32>,
-    /// The most bets that any client of it has heard to be stored.
+    /// Bets that its clients have heard to be stored.
     pub acknowledged: u64,
-    /// Whether a client of it has been told its winners.
+    /// True if a client of it has been told its winners.
     pub is_told: bool,
     /// The number of its newest connection.
     pub newest_link: Option<usize>,
-    /// The newest connection of it that has spoken to the central.
+    /// The newest connection of it that the server has read.
     pub newest_heard: Option<usize>,
 }
 
 const NAMES: [&str; 5] = ["Ana", "Ñata", "O'Higgins, \"el\"", "Paz", "\""];
-/// The name that takes most room in the file: 255 quotes, each of which is doubled there.
+/// The name that takes most room in the file: each of its quotes is doubled there.
 const LONGEST_NAME: &str = match std::str::from_utf8(&[b'"'; MAX_NAME_BYTES]) {
     Ok(name) => name,
     Err(_) => unreachable!(),
@@ -36,14 +39,14 @@ const LONGEST_NAME: &str = match std::str::from_utf8(&[b'"'; MAX_NAME_BYTES]) {
 const BIRTHDATE: Day = Day::OLDEST_BIRTHDATE;
 
 impl Agency {
-    pub fn new(number: u32, bets: usize, random: &mut Random) -> Agency {
+    pub fn new(number: u32, bets: usize, random: &mut Rng) -> Agency {
         let bet = |position: usize| Bet {
             agency: number,
-            first_name: random.pick(&NAMES).try_into().expect("a name"),
-            last_name: if random.one_in(20) { LONGEST_NAME } else { random.pick(&NAMES) }.try_into().expect("a name"),
+            first_name: name(random.pick(&NAMES)),
+            last_name: name(if random.one_in(20) { LONGEST_NAME } else { random.pick(&NAMES) }),
             document: number * 1000 + position as u32,
             birthdate: BIRTHDATE,
-            number: if random.one_in(3) { WINNER_NUMBER } else { random.below(100) as u32 },
+            number: if random.one_in(3) { WINNER_NUMBER } else { random.u32(0..100) },
         };
         let bets: Rc<[Bet<'static>]> = (0..bets).map(bet).collect();
         let winners = bets.iter().filter(|bet| bet.has_won()).map(|bet| bet.document).collect();
@@ -58,7 +61,7 @@ fn row(bet: Bet<'_>) -> Vec<u8> {
     row
 }
 
-/// A file of bets, with a bad row in it perhaps.
+/// A file of bets. It may have a bad row.
 #[derive(Debug)]
 pub struct SimulatedSource {
     bets: Rc<[Bet<'static>]>,
@@ -73,7 +76,7 @@ impl BetSource for SimulatedSource {
         if stored > held {
             return Err(SourceError::StoredMore { path: "simulated".into(), stored, held });
         }
-        self.next = stored as usize;
+        self.next = (stored as usize).saturating_sub(usize::from(makes(Mistake::ResumeOffByOne)));
         Ok(())
     }
 
@@ -93,7 +96,7 @@ impl BetSource for SimulatedSource {
 
 /// A running client.
 #[derive(Debug)]
-pub struct Process {
+pub struct Client {
     pub name: usize,
     pub agency: u32,
     pub conversation: Conversation<SimulatedSource>,
@@ -103,31 +106,31 @@ pub struct Process {
     pub has_bad_row: bool,
 }
 
-/// How a client is started.
+/// The way in which a client is started.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Start {
     pub is_legacy: bool,
     pub has_bad_row: bool,
 }
 
-impl Process {
-    pub fn new(name: usize, agency: &Agency, start: Start, random: &mut Random) -> Process {
+impl Client {
+    pub fn new(name: usize, agency: &Agency, start: Start, random: &mut Rng) -> Client {
         let Start { is_legacy, has_bad_row } = start;
-        let bad = (has_bad_row && !agency.bets.is_empty()).then(|| random.below(agency.bets.len()));
+        let bad = (has_bad_row && !agency.bets.is_empty()).then(|| random.usize(0..agency.bets.len()));
         let manner = Manner {
             agency: agency.number,
-            batch_max_amount: random.between(1, 4) as u32,
+            batch_max_amount: random.u32(1..=4),
             batch_window: random.pick(&[1, 1, 2, 3, 8]),
             handshake: !is_legacy,
             credential: Credential::default(),
         };
         let source = SimulatedSource { bets: Rc::clone(&agency.bets), next: 0, bad };
         let conversation = Conversation::new(manner, source);
-        Process { name, agency: agency.number, conversation, link: None, is_legacy, has_bad_row }
+        Client { name, agency: agency.number, conversation, link: None, is_legacy, has_bad_row }
     }
 }
 
-/// What a client heard that ended its connection or itself.
+/// The end of a connection as its client hears it.
 #[derive(Debug)]
 pub enum Breakdown {
     /// The connection is over.

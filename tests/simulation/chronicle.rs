@@ -1,6 +1,6 @@
-//! What happened: counted for every seed, and told line by line when one seed is replayed.
+//! Counts of everything that happened, and the story of a seed when it is replayed.
 //!
-//! A simulator that injects nothing finds nothing. The counts are what shows that it does inject.
+//! A simulator that injects nothing finds nothing. The counts show that it does inject.
 
 use std::cell::{Cell, RefCell};
 
@@ -19,42 +19,62 @@ macro_rules! happenings {
 }
 
 happenings! {
-    KilledBeforeCommit: "central killed before a commit",
-    KilledAtDisk: "central killed in the middle of a commit",
-    KilledBeforeWriting: "central killed between commit and replies",
-    KilledWhileWriting: "central killed between replies",
+    KilledBeforeCommit: "server killed before a commit",
+    KilledAtDisk: "server killed in the middle of a commit",
+    KilledBeforeWriting: "server killed between commit and replies",
+    KilledWhileWriting: "server killed between replies",
+    KilledInFlight: "server killed while a commit was in flight",
     PowerLost: "power lost",
     TornRow: "torn rows found at a start",
     ZeroTail: "tails of zeros found at a start",
     UnsyncedKept: "rows of a write that was not synced found at a start",
-    RecoveryInterrupted: "central killed or failed while starting",
-    Stopped: "central stopped by a signal",
+    RecoveryInterrupted: "server killed or failed while starting",
+    Stopped: "server stopped by a signal",
+    StoppedInFlight: "server stopped while a commit was in flight",
     ShortWrite: "short writes",
     FailedWrite: "failed writes",
     DiskFull: "writes to a full disk",
     FailedSync: "failed syncs",
     FailedCutBack: "failed cuts of a file",
     TornCut: "writes cut back after a part of them was written",
+    SettledLate: "commits settled in a later turn",
+    StoredLate: "commits stored in a later turn",
+    LedgerRefused: "commits that the ledger did not store",
+    UnknownStored: "commits with an unknown outcome that were stored",
+    UnknownLost: "commits with an unknown outcome that were lost",
+    Fenced: "servers fenced off",
     NotStored: "code 9 heard",
     TakenOver: "code 10 heard",
     Unavailable: "code 12 heard",
+    TurnedAway: "connections turned away",
+    NotRegistered: "connections that could not be polled",
     RefusedBet: "code 2 heard",
     LateConnection: "an older connection spoke after a newer one of its agency",
     LinkReset: "connections reset",
     LinkSilent: "connections half-open",
+    FailedReply: "replies to a broken connection",
+    Blocked: "replies without room in the socket",
     Expired: "connections closed at a deadline",
+    ExpiredInFlight: "connections closed at a deadline while a commit was in flight",
+    StaleEdge: "readiness reported of closed connections",
     ClientKilled: "clients killed",
     Duplicated: "second clients of an agency",
-    KilledEverything: "central and clients killed at once",
-    KilledParked: "central killed while agencies were parked",
+    KilledEverything: "server and clients killed at once",
+    KilledParked: "server killed while agencies were parked",
     ClosedBeforeRestart: "starts with some agencies closed",
     DrawnBeforeRestart: "starts after the draw",
     AskedAgain: "winners asked for again",
     HeldInput: "connections held until their replies were read",
+    HeldInFlight: "connections held until a commit was settled",
+    WholeShare: "connections that gave their whole share of a turn",
+    BulkInTurn: "bulk senders read one after the other",
     LegacyFinished: "clients without Hello told their winners",
     LegacyContinued: "clients without Hello continued by one with it",
     Pipelined: "more than one batch unanswered",
     EmptyAgency: "agencies without a bet",
+    Echoed: "lines echoed",
+    EchoedInFlight: "lines echoed while a commit was in flight",
+    SilentExpired: "silent connections closed",
 }
 
 thread_local! {
@@ -73,7 +93,7 @@ pub fn take_counts() -> Vec<u64> {
     COUNTS.replace(vec![0; Happening::ALL.len()])
 }
 
-/// From now on this thread's events are told.
+/// From now on this thread keeps what is told.
 pub fn start_trace() {
     TRACE.set(Some(Vec::new()));
 }
@@ -83,7 +103,7 @@ pub fn take_trace() -> Vec<String> {
     TRACE.take().unwrap_or_default()
 }
 
-/// Tells an event, if anybody listens.
+/// Tells an event, while a trace is kept.
 pub fn tell(event: impl FnOnce() -> String) {
     TRACE.with_borrow_mut(|trace| {
         if let Some(trace) = trace {
@@ -92,14 +112,14 @@ pub fn tell(event: impl FnOnce() -> String) {
     });
 }
 
-/// How often this thread's central has said `sorteo` since the last call.
+/// Number of draws that this thread's server has logged since the last call.
 pub fn take_draws() -> u32 {
     DRAWS.take()
 }
 
 struct Listener;
 
-/// Hears what the programs log: how often the central draws, and everything while an event is being told.
+/// Hears what the programs log: draws are counted, and everything is told.
 pub fn listen() {
     if log::set_boxed_logger(Box::new(Listener)).is_ok() {
         log::set_max_level(LevelFilter::Debug);

@@ -1,18 +1,21 @@
-//! A disk that does what disks do: takes less than it is given, fails, and forgets in a crash what was not synced.
+//! A disk that takes less than it is given, fails, and loses in a power loss what was not synced.
 //!
-//! A file is what the system shows (`cache`), what would be left if the power went now (`durable`), and the changes in between.
-//! Killing the process loses nothing of the cache. A power loss keeps any prefix of the changes: the last one of it may be
-//! torn at any byte, and the rest of that one may read as zeros. A sync that fails keeps any prefix too, but shows all of it
-//! still, and the next sync says that all is well: so Linux does, which takes the pages that it failed to write for written.
+//! A file has the bytes that the system shows (`cache`), those that a power loss would leave now (`durable`), and the
+//! changes between them. The death of a process loses nothing of the cache. A power loss keeps any prefix of the changes;
+//! the last of them may be torn at any byte, and the rest of it may read as zeros. A failed sync keeps any prefix, too, but
+//! the cache still shows all of it and the next sync succeeds: Linux marks pages that it failed to write as clean.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::rc::Rc;
 
+use fastrand::Rng;
 use loteria::ledger::file::Medium;
 
+use crate::chance::Chance;
 use crate::chronicle::{Happening, count, tell};
-use crate::random::Random;
+use crate::life::{Fate, Life, Operation, killed};
+use crate::mistakes::{Mistake, makes};
 
 /// Which of the two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +52,8 @@ impl FileState {
     }
 
     /// Keeps a prefix of the changes, and forgets the others.
-    fn keep_some(&mut self, random: &mut Random) {
-        let kept = random.between(0, self.unsynced.len());
+    fn keep_some(&mut self, random: &mut Rng) {
+        let kept = random.usize(0..=self.unsynced.len());
         for (position, mut change) in self.unsynced.drain(..).enumerate() {
             if position < kept || (position == kept && change.tear(random)) {
                 change.apply(&mut self.durable);
@@ -73,10 +76,10 @@ impl Change {
         }
     }
 
-    /// Leaves a part of a write, and says whether there is one.
-    fn tear(&mut self, random: &mut Random) -> bool {
+    /// Leaves a part of a write. False if this is no write.
+    fn tear(&mut self, random: &mut Rng) -> bool {
         let Change::Write { bytes, .. } = self else { return false };
-        let kept = random.between(0, bytes.len());
+        let kept = random.usize(0..=bytes.len());
         if random.one_in(3) {
             bytes[kept..].fill(0);
         } else {
@@ -86,21 +89,19 @@ impl Change {
     }
 }
 
-/// The disk of the central's machine.
+/// The disk of the server's machine.
 #[derive(Debug)]
 pub struct Disk {
     files: [FileState; 2],
-    random: Random,
-    /// Whether it fails now and then.
+    random: Rng,
+    /// True if it fails now and then.
     pub is_faulty: bool,
     /// Bytes that can still be written.
     pub room: usize,
-    /// How many operations are left to the process that uses it, if it is to die in the middle.
-    fuse: Option<usize>,
-    /// Whether a sync has failed. One fault is enough then: nothing else goes wrong until the process has ended.
+    /// True if a sync has failed. One fault is enough then: nothing else goes wrong until the process has ended.
     has_failed_sync: bool,
-    /// Whether that process is dead: nothing that it does has an effect.
-    is_orphaned: bool,
+    /// True until the process that has opened the files has recovered what they hold.
+    is_recovering: bool,
     /// Grows with every change.
     pub version: u64,
 }
@@ -108,55 +109,31 @@ pub struct Disk {
 pub const UNLIMITED: usize = usize::MAX >> 1;
 
 impl Disk {
-    pub fn new(random: Random, is_faulty: bool) -> Disk {
+    pub fn new(random: Rng, is_faulty: bool) -> Disk {
         let files = [FileState::default(), FileState::default()];
-        Disk {
-            files,
-            random,
-            is_faulty,
-            room: UNLIMITED,
-            fuse: None,
-            has_failed_sync: false,
-            is_orphaned: false,
-            version: 0,
-        }
+        Disk { files, random, is_faulty, room: UNLIMITED, has_failed_sync: false, is_recovering: false, version: 0 }
     }
 
     pub fn file(&self, name: Name) -> &FileState {
         &self.files[name as usize]
     }
 
-    /// A process opens the files. It dies after `fuse` more operations, if there is one.
-    pub fn open(disk: &Rc<RefCell<Disk>>) -> (SimulatedFile, SimulatedFile) {
+    /// A process opens the files to recover what they hold.
+    pub fn open(disk: &Rc<RefCell<Disk>>, life: &Rc<Life>) -> (SimulatedFile, SimulatedFile) {
         let mut state = disk.borrow_mut();
-        (state.is_orphaned, state.fuse, state.has_failed_sync) = (false, None, false);
+        (state.has_failed_sync, state.is_recovering) = (false, true);
         drop(state);
-        let file = |name| SimulatedFile { disk: Rc::clone(disk), name, position: 0 };
+        let file = |name| SimulatedFile { disk: Rc::clone(disk), life: Rc::clone(life), name, position: 0 };
         (file(Name::Bets), file(Name::Closings))
     }
 
-    /// The process that has the files open dies after `operations` more.
-    pub fn set_fuse(&mut self, operations: usize) {
-        self.fuse = Some(operations);
-    }
-
-    /// It does not die after all.
-    pub fn defuse(&mut self) {
-        self.fuse = None;
-    }
-
-    /// The process that had the files open is dead, or is taken for dead. Says whether it was already.
-    pub fn orphan(&mut self) -> bool {
-        self.fuse = None;
-        std::mem::replace(&mut self.is_orphaned, true)
+    /// The process has recovered what the files hold.
+    pub fn end_recovery(&mut self) {
+        self.is_recovering = false;
     }
 
     pub fn has_failed_sync(&self) -> bool {
         self.has_failed_sync
-    }
-
-    pub fn is_orphaned(&self) -> bool {
-        self.is_orphaned
     }
 
     /// The machine loses its power: what was not synced is lost, or a part of it.
@@ -176,7 +153,7 @@ impl Disk {
         });
     }
 
-    /// Takes note of what a starting central will find.
+    /// Counts the traces of a crash that a starting server will find.
     pub fn count_findings(&self) {
         let bets = &self.file(Name::Bets);
         let tail = bets.cache.iter().rev().take_while(|&&byte| byte != b'\n');
@@ -188,37 +165,25 @@ impl Disk {
         }
     }
 
-    fn burns_out(&mut self) -> bool {
-        match &mut self.fuse {
-            None => return false,
-            Some(0) => {}
-            Some(left) => {
-                *left -= 1;
-                return false;
-            }
-        }
-        self.orphan();
-        true
-    }
-
-    fn write(&mut self, name: Name, bytes: &[u8]) -> io::Result<usize> {
-        if self.is_orphaned {
-            return Err(killed());
-        }
+    fn write(&mut self, life: &Life, name: Name, bytes: &[u8]) -> io::Result<usize> {
         let mut length = bytes.len().min(self.room);
-        if self.burns_out() {
-            length = self.random.between(0, length);
-            self.append(name, &bytes[..length]);
-            return Err(killed());
+        match life.operate(Operation::Disk) {
+            Fate::Alive => {}
+            Fate::Dies => {
+                length = self.random.usize(0..=length);
+                self.append(name, &bytes[..length]);
+                return Err(killed());
+            }
+            Fate::Dead => return Err(killed()),
         }
         if self.is_faulty && self.random.one_in(16) {
-            match self.random.below(3) {
+            match self.random.usize(0..3) {
                 0 => return Err(ErrorKind::Interrupted.into()),
                 1 => {
                     count(Happening::FailedWrite);
                     return Err(io::Error::other("the disk fails"));
                 }
-                _ => length = self.random.between(0, length),
+                _ => length = self.random.usize(0..=length),
             }
         }
         if length == 0 {
@@ -241,13 +206,21 @@ impl Disk {
         self.files[name as usize].append(bytes);
     }
 
-    fn cut(&mut self, name: Name, bytes: usize) -> io::Result<()> {
-        if self.is_orphaned || (!self.has_failed_sync && self.burns_out()) {
+    fn cut(&mut self, life: &Life, name: Name, bytes: usize) -> io::Result<()> {
+        if life.is_over() || (!self.has_failed_sync && life.operate(Operation::Disk) != Fate::Alive) {
             return Err(killed());
         }
         if self.is_faulty && !self.has_failed_sync && self.random.one_in(10) {
             count(Happening::FailedCutBack);
             return Err(io::Error::other("the disk fails to cut"));
+        }
+        let forgets = match self {
+            Disk { is_recovering: true, .. } => Mistake::TornRowLeft,
+            Disk { has_failed_sync: true, .. } => Mistake::UnsyncedLeft,
+            _ => Mistake::NoCutBack,
+        };
+        if makes(forgets) {
+            return Ok(());
         }
         tell(|| format!("disk: {name:?} cut to {bytes}"));
         let file = &mut self.files[name as usize];
@@ -260,17 +233,20 @@ impl Disk {
         Ok(())
     }
 
-    fn sync(&mut self, name: Name) -> io::Result<()> {
-        if self.is_orphaned {
-            return Err(killed());
+    fn sync(&mut self, life: &Life, name: Name) -> io::Result<()> {
+        match life.operate(Operation::Disk) {
+            Fate::Alive => {}
+            Fate::Dies if self.random.bool() => {
+                self.version += 1;
+                self.files[name as usize].sync();
+                return Err(killed());
+            }
+            Fate::Dies | Fate::Dead => return Err(killed()),
+        }
+        if makes(if self.is_recovering { Mistake::RecoveredUnsynced } else { Mistake::ReplyBeforeSync }) {
+            return Ok(());
         }
         self.version += 1;
-        if self.burns_out() {
-            if self.random.one_in(2) {
-                self.files[name as usize].sync();
-            }
-            return Err(killed());
-        }
         if self.is_faulty && self.random.one_in(60) {
             count(Happening::FailedSync);
             tell(|| format!("disk: {name:?} fails to sync"));
@@ -284,14 +260,12 @@ impl Disk {
     }
 }
 
-fn killed() -> io::Error {
-    io::Error::other("this process is dead")
-}
-
 /// An open file of the simulated disk.
 #[derive(Debug)]
 pub struct SimulatedFile {
     disk: Rc<RefCell<Disk>>,
+    /// The life of the process that has it open.
+    life: Rc<Life>,
     name: Name,
     position: usize,
 }
@@ -309,7 +283,7 @@ impl Read for SimulatedFile {
 
 impl Write for SimulatedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.disk.borrow_mut().write(self.name, bytes)
+        self.disk.borrow_mut().write(&self.life, self.name, bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -331,10 +305,10 @@ impl Seek for SimulatedFile {
 
 impl Medium for SimulatedFile {
     fn set_len(&mut self, bytes: u64) -> io::Result<()> {
-        self.disk.borrow_mut().cut(self.name, bytes as usize)
+        self.disk.borrow_mut().cut(&self.life, self.name, bytes as usize)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.disk.borrow_mut().sync(self.name)
+        self.disk.borrow_mut().sync(&self.life, self.name)
     }
 }

@@ -1,19 +1,16 @@
-//! What must be true after every step, whatever has happened.
+//! Invariants of the files and of what agencies are told. They hold after every step.
 
-use loteria::central::Limits;
-use loteria::ledger::file::Sync;
+use loteria::ledger::file::SyncPolicy;
 
 use crate::agencies::Agency;
 use crate::disk::{Disk, Name};
-use crate::network::Place;
-use crate::server::{Links, Server};
 
-/// What a file says of each agency.
+/// The standing of each agency in the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// How many bets of it there are, from agency 1.
+    /// Bets of each agency, from agency 1.
     pub stored: Vec<u64>,
-    /// Whether it has closed, from agency 1.
+    /// True for each agency that has closed, from agency 1.
     pub closed: Vec<bool>,
 }
 
@@ -21,13 +18,19 @@ pub struct Standing {
 #[derive(Debug, Default)]
 pub struct Invariants {
     version: Option<u64>,
-    /// What would be left after the worst crash that can happen now.
+    /// The standing that would be left after the worst crash that can happen now.
     pub surviving: Standing,
 }
 
 impl Invariants {
     /// No bet twice, an agency's order kept, and nothing that was acknowledged would be missing after a crash.
-    pub fn check_files(&mut self, disk: &Disk, agencies: &[Agency], sync: Sync, is_up: bool) -> Result<(), String> {
+    pub fn check_files(
+        &mut self,
+        disk: &Disk,
+        agencies: &[Agency],
+        sync: SyncPolicy,
+        is_up: bool,
+    ) -> Result<(), String> {
         if self.version == Some(disk.version) {
             return check_acknowledged(agencies, &self.surviving);
         }
@@ -35,11 +38,11 @@ impl Invariants {
         let (bets, closings) = (disk.file(Name::Bets), disk.file(Name::Closings));
         let shown = standing(&bets.cache, &closings.cache, agencies)?;
         if is_up && [&bets.cache, &closings.cache].iter().any(|file| file.last().is_some_and(|&byte| byte != b'\n')) {
-            return Err("a running central leaves an unfinished row in a file".to_owned());
+            return Err("a running server leaves an unfinished row in a file".to_owned());
         }
         self.surviving = match sync {
-            Sync::Never => shown,
-            Sync::Always => standing(&bets.durable, &closings.durable, agencies)
+            SyncPolicy::Never => shown,
+            SyncPolicy::Always => standing(&bets.durable, &closings.durable, agencies)
                 .map_err(|fault| format!("were the power lost now: {fault}"))?,
         };
         check_acknowledged(agencies, &self.surviving)
@@ -99,24 +102,4 @@ fn agency_of(row: &[u8]) -> Option<usize> {
     let digits = row.iter().position(|&byte| byte == b',')?;
     let number: usize = std::str::from_utf8(&row[..digits]).ok()?.parse().ok()?;
     number.checked_sub(1)
-}
-
-/// The longest reply: winners of an agency of this world.
-const LONGEST_REPLY: usize = 256;
-
-/// No connection costs the central more than its limits say.
-pub fn check_buffers(server: &Server, links: &Links, limits: &Limits) -> Result<(), String> {
-    // It counts again what it keeps, and fails if that is not what it thinks, or too much.
-    server.central.standing();
-    for (number, link) in links {
-        let (Place::Session(id) | Place::Lingering(id)) = link.place else { continue };
-        let (unsent, kept) = (server.central.unsent(id).len(), server.central.kept_input(id));
-        if unsent > limits.unsent_bytes + LONGEST_REPLY {
-            return Err(format!("connection {number} has {unsent} bytes of unread replies"));
-        }
-        if kept > limits.protocol.message_bytes + limits.turn_bytes {
-            return Err(format!("connection {number} has {kept} bytes of input kept"));
-        }
-    }
-    Ok(())
 }

@@ -1,22 +1,46 @@
-//! The simulator: the real central, protocol, lottery and storage and the real client conversation, on one thread, in a world of
-//! simulated time, network and disk where everything that can go wrong does, and all of it follows from one seed.
+//! The simulator: the real server (turn, core, protocol, lottery, file ledger) and the real client conversation, on one
+//! thread, in a world of simulated time, network and disk where everything that can go wrong does. One seed decides all of
+//! it.
 //!
-//! After every step: nothing acknowledged would be missing after the worst crash that can happen now; no bet stands twice; an
-//! agency's order is kept; no winner is told early, twice different, or to another agency; buffers are within their limits. After
-//! healing, everybody finishes and is told the right winners.
+//! After every step: nothing acknowledged would be missing after the worst crash that can happen now; no bet is stored
+//! twice; an agency's order is kept; no winner is told early, twice different, or to another agency; nothing is applied
+//! while a commit is in flight; shares of a turn are kept; a server that sleeps has forgotten no connection; buffers are
+//! within their limits. After healing, every agency finishes and is told the right winners.
 //!
-//! A seed that fails is printed, told step by step, and replayed by `SIMULATION_SEED=n`. `SIMULATION_SEEDS=n` runs that many, which is
-//! what `make simulate` does. `make simulate-faults` shows that it sees: it finds every mistake that can be switched on.
+//! A seed that fails is printed, told step by step, and replayed by `SIMULATION_SEED=n`. `SIMULATION_SEEDS=n` runs that
+//! many, as `make simulate` does. `make simulate-faults` shows that it sees: it finds every planted mistake.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `world` | one world and its steps |
+//! | `hosting`, `clients`, `misfortunes` | steps of the server, of agencies, and what goes wrong |
+//! | `server`, `life` | the server's process and its death |
+//! | `ledger`, `disk` | what commits go to |
+//! | `network`, `pipe`, `socket` | connections and their edges of readiness |
+//! | `agencies`, `strangers` | the parties that connect |
+//! | `invariants`, `watch`, `reads` | what must hold of the files, the server, its shares |
+//! | `faults`, `mistakes` | planted mistakes |
 
 mod agencies;
+mod chance;
 mod chronicle;
+mod clients;
 mod disk;
 #[cfg(feature = "planted-faults")]
 mod faults;
+mod hosting;
 mod invariants;
+mod ledger;
+mod life;
+mod misfortunes;
+mod mistakes;
 mod network;
-mod random;
+mod pipe;
+mod reads;
 mod server;
+mod socket;
+mod strangers;
+mod watch;
 mod world;
 
 use std::panic::{self, AssertUnwindSafe};
@@ -31,7 +55,7 @@ use world::World;
 /// Seeds that `make test` runs.
 const SEEDS: u64 = 3000;
 
-/// Runs the world of `seed` to its end. The error says what was not true.
+/// Runs the world of `seed` to its end. The error names the invariant that was broken.
 fn run(seed: u64) -> Result<(), String> {
     panic::catch_unwind(AssertUnwindSafe(|| World::new(seed).run())).unwrap_or_else(|panicked| {
         let message = panicked.downcast_ref::<String>().map(String::as_str);
@@ -83,7 +107,7 @@ fn run_many(seeds: u64) -> (Vec<u64>, Option<(u64, String)>) {
 }
 
 #[test]
-fn whatever_crashes_nothing_acknowledged_is_lost_and_nothing_is_stored_twice() {
+fn whatever_crashes_nothing_acknowledged_is_lost_or_stored_twice() {
     chronicle::listen();
     if let Some(seed) = setting("SIMULATION_SEED") {
         replay(seed).unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));

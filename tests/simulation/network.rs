@@ -1,122 +1,263 @@
-//! Connections whose bytes are on their way until somebody takes them, and which break at any byte.
+//! Connections whose bytes are on their way until they are taken, and which break at any byte.
 //!
-//! Delay is not to take; to take a part is to split; to take what was sent in several pieces at once is to coalesce.
+//! Bytes that are not taken are delayed; taking a part of them splits a message, and taking several at once coalesces them.
+//!
+//! The server's side is polled by edges. A connection is reported once when it can be read (or written), and again only
+//! after it was read (or written) to `WouldBlock` and something new has happened since. Edges are reported late and in any
+//! order, and none is lost.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
-use loteria::central::SessionId;
+use fastrand::Rng;
+use loteria::central::ConnectionId;
+use loteria::server::turn::Ready;
 
-use crate::random::Random;
+use crate::chance::Chance;
+use crate::chronicle::{Happening, count};
+use crate::pipe::{End, Pipe};
+use crate::reads::Reads;
 
-/// How a direction ends, once the bytes before it have been taken.
+/// The party that opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The sender has closed.
-    Closed,
-    /// The connection broke.
-    Reset,
-    /// Nothing more comes, and nobody says so: half-open.
-    Silence,
+pub enum Owner {
+    Agency(u32),
+    /// It sends a line of so many bytes to have it echoed.
+    Echo(usize),
+    /// It never says anything.
+    Silent,
 }
 
-/// One direction of a connection.
-#[derive(Debug, Default)]
-pub struct Pipe {
-    bytes: VecDeque<u8>,
-    end: Option<End>,
-}
-
-impl Pipe {
-    pub fn send(&mut self, bytes: &[u8]) {
-        if self.end.is_none() {
-            self.bytes.extend(bytes);
-        }
-    }
-
-    /// Bytes that can be taken now.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    pub fn take(&mut self, bytes: usize) -> Vec<u8> {
-        self.bytes.drain(..bytes).collect()
-    }
-
-    /// How it ended, if all that came before has been taken.
-    pub fn end(&self) -> Option<End> {
-        self.end.filter(|_| self.bytes.is_empty())
-    }
-
-    /// Nothing sent from now on arrives. If it breaks, neither do some of the bytes on their way.
-    pub fn finish(&mut self, end: End, random: &mut Random) {
-        if self.end.is_none() {
-            self.end = Some(end);
-            if end != End::Closed {
-                self.bytes.truncate(random.between(0, self.bytes.len()));
-            }
-        }
-    }
-
-    /// Whoever waited in vain finds out.
-    pub fn find_out(&mut self) {
-        if self.end == Some(End::Silence) {
-            self.end = Some(End::Reset);
-        }
-    }
-}
-
-/// Where a connection stands at the central.
+/// The standing of a connection at the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// It waits to be accepted.
     Backlog,
-    /// It is accepted.
-    Session(SessionId),
-    /// All is said, and the rest of what comes is dropped.
-    Lingering(SessionId),
+    Accepted(ConnectionId),
     /// It is closed.
     Gone,
 }
 
-/// A connection of an agency to the central.
+/// One kind of readiness of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// The next news makes it pending.
+    Armed,
+    /// A poll will report it.
+    Pending,
+    /// The server was told, and has not read (or written) to `WouldBlock` since.
+    Reported,
+}
+
+impl Edge {
+    /// Something new has happened.
+    pub fn raise(&mut self) {
+        if *self == Edge::Armed {
+            *self = Edge::Pending;
+        }
+    }
+
+    /// The server has read (or written) to `WouldBlock`.
+    pub fn arm(&mut self) {
+        if *self == Edge::Reported {
+            *self = Edge::Armed;
+        }
+    }
+
+    fn report(&mut self, random: &mut Rng) -> bool {
+        let is_reported = *self == Edge::Pending && !random.one_in(3);
+        if is_reported {
+            *self = Edge::Reported;
+        }
+        is_reported
+    }
+}
+
+/// A connection to the server.
 #[derive(Debug)]
 pub struct Link {
-    pub agency: u32,
-    pub to_central: Pipe,
-    pub to_agency: Pipe,
+    pub owner: Owner,
+    pub to_server: Pipe,
+    pub to_client: Pipe,
     pub place: Place,
-    /// Whether the agency still has it open.
+    /// True if the client still has it open.
     pub is_held: bool,
-    /// Whether the central knows that the agency has ended its side.
-    pub has_ended: bool,
+    pub readable: Edge,
+    pub writable: Edge,
+    /// Bytes that `to_client` has room for.
+    pub capacity: usize,
+    /// Bytes that the server has read.
+    pub read: usize,
+    /// True if the server has read the end of `to_server`.
+    pub has_read_end: bool,
+    /// Bytes that the server has written.
+    pub written: usize,
 }
 
 impl Link {
-    pub fn new(agency: u32) -> Link {
-        let (to_central, to_agency) = (Pipe::default(), Pipe::default());
-        Link { agency, to_central, to_agency, place: Place::Backlog, is_held: true, has_ended: false }
+    /// True if the server has ended its side.
+    pub fn is_ended(&self) -> bool {
+        self.to_client.has_end()
     }
 
-    /// Both sides lose it, some day.
-    pub fn break_off(&mut self, end: End, random: &mut Random) {
-        self.to_central.finish(end, random);
-        self.to_agency.finish(end, random);
-    }
-
-    /// The agency's side is gone.
-    pub fn leave(&mut self, end: End, random: &mut Random) {
-        self.is_held = false;
-        self.to_central.finish(end, random);
-    }
-
-    /// The central's side is gone.
-    pub fn lose_central(&mut self, end: End, random: &mut Random) {
-        self.place = Place::Gone;
-        self.to_agency.finish(end, random);
-    }
-
-    /// Whether nobody cares about it any more.
-    pub fn is_forgotten(&self) -> bool {
+    /// True if it is of no use to either side.
+    fn is_forgotten(&self) -> bool {
         !self.is_held && self.place == Place::Gone
+    }
+}
+
+/// Every connection of the world, by its number: the newer, the higher.
+#[derive(Debug)]
+pub struct Network {
+    pub links: BTreeMap<usize, Link>,
+    next: usize,
+    pub random: Rng,
+    /// Connections that were closed before their readiness was reported.
+    stale: Vec<ConnectionId>,
+    /// Reads of the turn that the server takes now.
+    pub reads: Reads,
+}
+
+impl Network {
+    pub fn new(random: Rng, reads: Reads) -> Network {
+        Network { links: BTreeMap::new(), next: 0, random, stale: Vec::new(), reads }
+    }
+
+    /// A client connects. Gives the number of the connection.
+    pub fn connect(&mut self, owner: Owner) -> usize {
+        let number = self.next;
+        self.next += 1;
+        let link = Link {
+            owner,
+            to_server: Pipe::default(),
+            to_client: Pipe::default(),
+            place: Place::Backlog,
+            is_held: true,
+            readable: Edge::Armed,
+            writable: Edge::Armed,
+            capacity: self.random.pick(&[10, 100, usize::MAX, usize::MAX]),
+            read: 0,
+            has_read_end: false,
+            written: 0,
+        };
+        self.links.insert(number, link);
+        number
+    }
+
+    /// A client sends.
+    pub fn send(&mut self, number: usize, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        link.to_server.send(bytes);
+        link.readable.raise();
+    }
+
+    /// A client reads. Gives nothing if there is nothing, or the connection has ended.
+    pub fn hear(&mut self, number: usize) -> Vec<u8> {
+        let Some(link) = self.links.get_mut(&number) else { return Vec::new() };
+        let arrived = link.to_client.len();
+        if arrived == 0 {
+            return Vec::new();
+        }
+        link.writable.raise();
+        link.to_client.take(self.random.usize(1..=arrived))
+    }
+
+    /// The end that a client has heard.
+    pub fn end(&self, number: usize) -> Option<End> {
+        self.links.get(&number)?.to_client.end()
+    }
+
+    /// A client ends its side.
+    pub fn finish(&mut self, number: usize, end: End) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        link.to_server.finish(end, &mut self.random);
+        link.readable.raise();
+        link.writable.raise();
+    }
+
+    /// A client leaves.
+    pub fn leave(&mut self, number: usize, end: End) {
+        self.finish(number, end);
+        if let Some(link) = self.links.get_mut(&number) {
+            link.is_held = false;
+        }
+    }
+
+    /// Both sides lose a connection, sooner or later.
+    pub fn break_off(&mut self, number: usize, end: End) {
+        self.finish(number, end);
+        if let Some(link) = self.links.get_mut(&number) {
+            link.to_client.finish(end, &mut self.random);
+        }
+    }
+
+    /// Keepalive finds out about those that are silent.
+    pub fn find_out(&mut self) {
+        for link in self.links.values_mut() {
+            link.to_client.find_out();
+            if link.to_server.find_out() {
+                link.readable.raise();
+                link.writable.raise();
+            }
+        }
+    }
+
+    /// The server's side is closed.
+    pub fn close(&mut self, number: usize, end: End) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        if let Place::Accepted(id) = link.place
+            && (link.readable == Edge::Pending || link.writable == Edge::Pending)
+        {
+            self.stale.push(id);
+        }
+        link.place = Place::Gone;
+        link.to_client.finish(end, &mut self.random);
+    }
+
+    /// The server's process is dead, and the ends of its connections with it.
+    pub fn lose_server(&mut self) {
+        let numbers: Vec<usize> = self.links.keys().copied().collect();
+        for number in numbers {
+            let end = self.random.pick(&[End::Closed, End::Reset, End::Reset, End::Silence]);
+            self.close(number, end);
+        }
+        self.stale.clear();
+    }
+
+    /// Drops the connections that neither side has any more.
+    pub fn forget(&mut self) {
+        self.links.retain(|_, link| !link.is_forgotten());
+    }
+
+    /// The oldest connection that waits to be accepted.
+    pub fn backlog(&self) -> Option<usize> {
+        self.links.iter().find(|(_, link)| link.place == Place::Backlog).map(|(&number, _)| number)
+    }
+
+    /// The server has a connection polled under `id`: what is there already is news.
+    pub fn register(&mut self, number: usize, id: ConnectionId) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        link.place = Place::Accepted(id);
+        link.writable = Edge::Pending;
+        if link.to_server.has_news() {
+            link.readable = Edge::Pending;
+        }
+    }
+
+    /// Appends some of the connections with a pending edge.
+    pub fn poll(&mut self, ready: &mut Vec<Ready>) {
+        let first = ready.len();
+        for link in self.links.values_mut() {
+            let Place::Accepted(id) = link.place else { continue };
+            let is_readable = link.readable.report(&mut self.random);
+            let is_writable = link.writable.report(&mut self.random);
+            if is_readable || is_writable {
+                ready.push(Ready { id, is_readable, is_writable });
+            }
+        }
+        for id in self.stale.drain(..) {
+            count(Happening::StaleEdge);
+            ready.push(Ready { id, is_readable: true, is_writable: true });
+        }
+        self.random.shuffle(&mut ready[first..]);
     }
 }

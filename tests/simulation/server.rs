@@ -1,218 +1,253 @@
-//! The real central, carried by what stands in for the reactor: the same turn, over connections of this world.
+//! The server's process: the program's own [`Server`], over the sockets, the disk, the ledger and the clock of this world.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
+use fastrand::Rng;
+use loteria::bet::Day;
 use loteria::buffer::Buffer;
-use loteria::central::Limits;
-use loteria::central::{Central, Now, SessionId};
-use loteria::ledger::file::{Recovered, RecoveryError, Store, Sync};
-use loteria::lottery::Lottery;
+use loteria::central::{self, Central, ConnectionId, Limits, Now, Wants};
+use loteria::ledger::Recovered;
+use loteria::ledger::file::{FileLedger, RecoveryError, Summary, SyncPolicy};
+use loteria::lottery::{Contradiction, Lottery};
 use loteria::protocol::{ErrorCode, Message};
+use loteria::server::turn::{self, Ready, Server, TurnError};
 
+use crate::chance::Chance;
 use crate::chronicle::{Happening, count, tell};
-use crate::disk::{Disk, SimulatedFile};
-use crate::network::{End, Link, Place};
-use crate::random::Random;
+use crate::disk::Disk;
+use crate::ledger::{Desk, SimulatedLedger, Temper};
+use crate::life::Life;
+use crate::mistakes::{Mistake, makes};
+use crate::network::{Edge, Network, Owner, Place};
+use crate::pipe::End;
+use crate::socket::SimulatedSocket;
 
-/// Every connection of the world, by its number: the newer, the higher.
-pub type Links = BTreeMap<usize, Link>;
-
-/// At which moment of a turn the process is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Death {
-    BeforeCommit,
-    /// After this many operations of the disk.
-    AtDisk(usize),
-    BeforeWriting,
-    WhileWriting,
-}
-
-/// Why a process is no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    Killed,
-    /// It gave up, because it could not know what the disk holds.
-    Unknown,
-}
-
-/// A running central.
+/// The time of the world. It passes while the server works, too.
 #[derive(Debug)]
-pub struct Server {
-    pub central: Central<SimulatedFile>,
-    limits: Limits,
-    /// Connections that have spoken in this turn for the first time.
-    pub heard: Vec<usize>,
+pub struct Clock {
+    start: Instant,
+    elapsed: Cell<Duration>,
 }
 
-impl Server {
+impl Clock {
+    pub fn new() -> Clock {
+        Clock { start: Instant::now(), elapsed: Cell::default() }
+    }
+
+    pub fn pass(&self, time: Duration) {
+        self.elapsed.set(self.elapsed.get() + time);
+    }
+
+    pub fn now(&self) -> Now {
+        Now { instant: self.start + self.elapsed.get(), today: Day::LAST }
+    }
+}
+
+/// What a turn sees of the world.
+struct Surroundings<'w> {
+    network: &'w RefCell<Network>,
+    clock: &'w Clock,
+}
+
+impl turn::World for Surroundings<'_> {
+    fn now(&mut self) -> Now {
+        let micros = self.network.borrow_mut().random.u64(0..2000);
+        self.clock.pass(Duration::from_micros(micros));
+        self.clock.now()
+    }
+
+    fn poll(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
+        self.network.borrow_mut().poll(ready);
+        Ok(())
+    }
+}
+
+/// What a server is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub agencies: u32,
+    pub sync: SyncPolicy,
+    pub limits: Limits,
+    pub temper: Temper,
+}
+
+/// A running server.
+pub struct Process {
+    server: Server<SimulatedSocket, SimulatedLedger>,
+    pub life: Rc<Life>,
+    pub desk: Rc<RefCell<Desk>>,
+    network: Rc<RefCell<Network>>,
+    clock: Rc<Clock>,
+    random: Rng,
+    /// True if polling a new connection may fail.
+    may_fail_to_register: bool,
+}
+
+/// Bytes echoed so far, seen while a commit is in flight.
+struct EchoedInFlight {
+    /// The number of the commit.
+    commit: usize,
+    bytes: usize,
+}
+
+impl Process {
     pub fn start(
+        settings: &Settings,
         disk: &Rc<RefCell<Disk>>,
-        agencies: u32,
-        sync: Sync,
-        limits: &Limits,
-    ) -> Result<(Server, Recovered), RecoveryError> {
-        let (bets, closings) = Disk::open(disk);
-        let mut lottery = Lottery::new(agencies);
-        let (store, recovered) = Store::recover(bets, closings, sync, &mut lottery)?;
-        let central = Central::new(limits.clone(), None, lottery, store);
-        Ok((Server { central, limits: limits.clone(), heard: Vec::new() }, recovered))
+        network: &Rc<RefCell<Network>>,
+        clock: &Rc<Clock>,
+        life: Rc<Life>,
+        random: &mut Rng,
+    ) -> Result<(Process, Summary), RecoveryError<Contradiction>> {
+        let (bets, closings) = Disk::open(disk, &life);
+        let mut lottery = Lottery::new(settings.agencies);
+        let replay = |step: Recovered<'_>| match step {
+            Recovered::Closing(_) if makes(Mistake::ClosedForgotten) => Ok(()),
+            step => central::restore(&mut lottery, step),
+        };
+        let (file, summary) = FileLedger::recover(bets, closings, settings.sync, replay)?;
+        disk.borrow_mut().end_recovery();
+        let desk = Rc::new(RefCell::new(Desk::new(settings.temper)));
+        let ledger =
+            SimulatedLedger { file, desk: Rc::clone(&desk), random: random.fork(), life: Rc::clone(&life), owed: None };
+        let central = Central::new(settings.limits.clone(), None, lottery);
+        let share = if makes(Mistake::ShareIgnored) { usize::MAX } else { settings.limits.turn_bytes };
+        let process = Process {
+            server: Server::new(central, ledger, share),
+            life,
+            desk,
+            network: Rc::clone(network),
+            clock: Rc::clone(clock),
+            random: random.fork(),
+            may_fail_to_register: settings.temper.is_faulty,
+        };
+        Ok((process, summary))
     }
 
-    /// One turn of the loop, as the reactor's, or as much of it as comes before its death.
-    pub fn turn(
-        &mut self,
-        links: &mut Links,
-        now: Now,
-        death: Option<Death>,
-        disk: &Rc<RefCell<Disk>>,
-        random: &mut Random,
-    ) -> Result<(), Ended> {
-        self.heard.clear();
-        self.read(links, now, random);
-        self.expire(links, now);
-        match death {
-            Some(Death::BeforeCommit) => return Err(Ended::Killed),
-            Some(Death::AtDisk(operations)) => disk.borrow_mut().set_fuse(operations),
-            _ => {}
+    pub fn central(&self) -> &Central {
+        self.server.central()
+    }
+
+    /// True if the next turn begins without a poll that reports anything.
+    pub fn sleep_is_over(&self) -> bool {
+        self.server.time_to_sleep(self.clock.now().instant) == Some(Duration::ZERO)
+    }
+
+    /// True if nothing but a poll would wake the server by `deadline`.
+    pub fn sleeps_beyond(&self, deadline: Instant) -> bool {
+        let now = self.clock.now().instant;
+        self.server.time_to_sleep(now).is_none_or(|time| now + time > deadline.max(now))
+    }
+
+    /// One round of the loop, as the reactor's: a turn, if anything wakes it, and what waits to be accepted.
+    pub fn round(&mut self) -> Result<(), TurnError> {
+        let (network, clock) = (Rc::clone(&self.network), Rc::clone(&self.clock));
+        let mut surroundings = Surroundings { network: &network, clock: &clock };
+        self.desk.borrow_mut().pass_round();
+        let mut ready = Vec::new();
+        network.borrow_mut().poll(&mut ready);
+        let is_due = self.sleep_is_over();
+        let is_woken = self.desk.borrow().has_news() || network.borrow().backlog().is_some();
+        if ready.is_empty() && !is_due && !is_woken {
+            return Ok(());
         }
-        let committed = self.central.commit();
-        if disk.borrow().is_orphaned() || death == Some(Death::BeforeWriting) {
-            return Err(Ended::Killed);
+        network.borrow_mut().reads.begin_turn();
+        self.count_expired();
+        let before = self.echoed_in_flight();
+        self.server.turn(&mut ready, &mut surroundings)?;
+        let after = self.echoed_in_flight();
+        if before.zip(after).is_some_and(|(before, after)| before.commit == after.commit && before.bytes < after.bytes)
+        {
+            count(Happening::EchoedInFlight);
         }
-        if let Err(error) = committed {
-            tell(|| format!("central: gives up: {error}"));
-            return Err(Ended::Unknown);
-        }
-        self.write(links, now, death, random)?;
-        self.accept(links, now, random);
+        self.count_held();
+        self.accept();
         Ok(())
     }
 
-    /// Tells everybody that it goes, and goes.
-    pub fn stop(&mut self, links: &mut Links, now: Now, random: &mut Random) -> Result<(), Ended> {
-        self.central.shut_down();
-        self.central.commit().map_err(|_| Ended::Unknown)?;
-        self.write(links, now, None, random)
-    }
-
-    fn accept(&mut self, links: &mut Links, now: Now, random: &mut Random) {
-        let waiting = links.iter_mut().filter(|(_, link)| link.place == Place::Backlog);
-        for (number, link) in waiting {
-            if random.one_in(4) {
-                return;
-            }
-            if self.central.is_full() {
-                let mut reply = Buffer::new();
-                Message::RegisterBetFailed(ErrorCode::Unavailable).encode(&mut reply);
-                link.to_agency.send(&reply);
-                link.lose_central(End::Closed, random);
-                continue;
-            }
-            let id = self.central.connect(IpAddr::V4(Ipv4Addr::LOCALHOST), now);
-            tell(|| format!("central: accepts connection {number} as {id:?}"));
-            link.place = Place::Session(id);
+    /// Tells every agency that it goes, and goes.
+    pub fn stop(&mut self) {
+        if self.central().is_in_flight() {
+            count(Happening::StoppedInFlight);
         }
+        self.server.shut_down(self.clock.now());
     }
 
-    fn read(&mut self, links: &mut Links, now: Now, random: &mut Random) {
-        let numbers: Vec<usize> = links.keys().copied().collect();
-        let first = random.below(numbers.len().max(1));
-        for &number in numbers[first..].iter().chain(&numbers[..first]) {
-            let Some(link) = links.get_mut(&number) else { continue };
-            if random.one_in(3) {
+    fn accept(&mut self) {
+        while !self.life.is_over() && !self.random.one_in(5) {
+            let Some(number) = self.network.borrow().backlog() else { return };
+            if self.server.is_full() {
+                self.turn_away(number);
                 continue;
             }
-            match link.place {
-                Place::Session(id) => self.read_share(number, link, id, now, random),
-                Place::Lingering(id) => self.read_and_drop(link, id, random),
-                Place::Backlog | Place::Gone => {}
-            }
-        }
-    }
-
-    fn read_share(&mut self, number: usize, link: &mut Link, id: SessionId, now: Now, random: &mut Random) {
-        self.central.resume(id, now);
-        let mut left = random.between(1, self.limits.turn_bytes);
-        while left > 0 && self.central.wants_input(id) {
-            if link.to_central.len() > 0 {
-                let bytes = link.to_central.take(random.between(1, left.min(link.to_central.len())));
-                left -= bytes.len();
-                self.heard.push(number);
-                self.central.receive(id, &bytes, now);
-                continue;
-            }
-            match link.to_central.end() {
-                Some(End::Closed) => {
-                    link.has_ended = true;
-                    self.central.end_of_input(id);
+            let socket = SimulatedSocket { network: Rc::clone(&self.network), number, life: Rc::clone(&self.life) };
+            let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), number as u16);
+            let fails = self.may_fail_to_register && self.random.one_in(100);
+            let added = self.server.add(socket, peer, self.clock.now(), |socket, id| {
+                if fails {
+                    return Err(io::Error::other("no room to poll it"));
                 }
-                Some(End::Reset) => {
-                    tell(|| format!("central: loses connection {number}"));
-                    self.central.disconnect(id);
-                    link.lose_central(End::Reset, random);
-                    return;
-                }
-                Some(End::Silence) | None => return,
-            }
-        }
-        if self.central.is_held(id) {
-            count(Happening::HeldInput);
-        }
-    }
-
-    fn read_and_drop(&mut self, link: &mut Link, id: SessionId, random: &mut Random) {
-        link.to_central.take(link.to_central.len());
-        if link.to_central.end().is_some() || random.one_in(4) {
-            self.central.disconnect(id);
-            link.lose_central(End::Closed, random);
-        }
-    }
-
-    fn expire(&mut self, links: &Links, now: Now) {
-        for link in links.values() {
-            let Place::Session(id) = link.place else { continue };
-            if self.central.deadline(id).is_some_and(|deadline| deadline <= now.instant) {
-                count(Happening::Expired);
-                self.central.expire(id, now);
+                socket.network.borrow_mut().register(number, id);
+                Ok(())
+            });
+            match added {
+                Ok(id) => tell(|| format!("server: accepts connection {number} as {id:?}")),
+                Err(_) => count(Happening::NotRegistered),
             }
         }
     }
 
-    fn write(&mut self, links: &mut Links, now: Now, death: Option<Death>, random: &mut Random) -> Result<(), Ended> {
-        let touched = self.central.take_touched();
-        for link in links.values_mut() {
-            let Place::Session(id) = link.place else { continue };
-            if !touched.contains(&id) && random.one_in(2) {
-                continue;
-            }
-            if death == Some(Death::WhileWriting) && random.one_in(2) {
-                return Err(Ended::Killed);
-            }
-            self.write_one(link, id, now, random);
+    fn turn_away(&mut self, number: usize) {
+        count(Happening::TurnedAway);
+        let mut reply = Buffer::new();
+        Message::RegisterBetFailed(ErrorCode::Unavailable).encode(&mut reply);
+        let network = &mut *self.network.borrow_mut();
+        if let Some(link) = network.links.get_mut(&number) {
+            link.to_client.send(&reply);
         }
-        Ok(())
+        network.close(number, End::Closed);
     }
 
-    fn write_one(&mut self, link: &mut Link, id: SessionId, now: Now, random: &mut Random) {
-        while !self.central.unsent(id).is_empty() {
-            let unsent = self.central.unsent(id);
-            let bytes = if random.one_in(3) { random.between(0, unsent.len()) } else { unsent.len() };
-            link.to_agency.send(&unsent[..bytes]);
-            self.central.sent(id, bytes, now);
-            if bytes == 0 {
-                return;
+    fn echoed_in_flight(&self) -> Option<EchoedInFlight> {
+        let network = self.network.borrow();
+        let echo = network.links.values().filter(|link| matches!(link.owner, Owner::Echo(_)));
+        let commit = self.central().is_in_flight().then(|| self.desk.borrow().begun)?;
+        Some(EchoedInFlight { commit, bytes: echo.map(|link| link.written).sum() })
+    }
+
+    fn count_expired(&self) {
+        let (network, now) = (self.network.borrow(), self.clock.now().instant);
+        for link in network.links.values() {
+            let Place::Accepted(id) = link.place else { continue };
+            if self.central().deadline(id).is_some_and(|deadline| deadline <= now) {
+                let is_in_flight = self.central().is_in_flight();
+                count(if is_in_flight { Happening::ExpiredInFlight } else { Happening::Expired });
             }
         }
-        if self.central.is_finished(id) {
-            link.to_agency.finish(End::Closed, random);
-            link.place = Place::Lingering(id);
-            if link.has_ended {
-                self.central.disconnect(id);
-                link.place = Place::Gone;
+    }
+
+    fn count_held(&self) {
+        for link in self.network.borrow().links.values().filter(|link| link.readable == Edge::Reported) {
+            let Place::Accepted(id) = link.place else { continue };
+            match self.central().wants(id) {
+                Wants::Room if !link.is_ended() => count(Happening::HeldInput),
+                Wants::Settlement => count(Happening::HeldInFlight),
+                _ => {}
             }
         }
+    }
+
+    /// The connections of the core, by number.
+    pub fn connections(&self) -> Vec<(usize, ConnectionId)> {
+        let network = self.network.borrow();
+        let accepted = network.links.iter().filter_map(|(&number, link)| match link.place {
+            Place::Accepted(id) => Some((number, id)),
+            Place::Backlog | Place::Gone => None,
+        });
+        accepted.collect()
     }
 }

@@ -1,18 +1,20 @@
-//! A central and up to eight peers that say and do anything: no byte of a reply exists before its commit, what is
-//! acknowledged is in the file, memory stays within the limits, and another central would recover to the same.
+//! A server core and up to eight peers that say and do anything, over a ledger that settles at once or turns later: no byte
+//! of a reply exists before its commit, acknowledged bets are in the file, nothing is applied while a commit is in flight,
+//! memory stays within the limits, and another server would recover to the same.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use loteria::bet::{Bet, Day, Name, load_bets};
+use loteria::bet::{Bet, Day};
 use loteria::buffer::Buffer;
-use loteria::central::Limits;
 use loteria::central::credentials::Credentials;
-use loteria::central::{Central, Now, SessionId};
-use loteria::ledger::file::{Store, Sync};
+use loteria::central::{self, Central, ConnectionId, Event, Limits, Now, Wants};
+use loteria::ledger::file::{FileLedger, SyncPolicy, load_bets};
+use loteria::ledger::{Ledger, Outcome, Recovered};
 use loteria::lottery::Lottery;
 use loteria::protocol::{self, Batch, Credential, Message, Scanner};
+use slotmap::SlotMap;
 
 use super::memory::Memory;
 use super::script::Script;
@@ -21,29 +23,34 @@ const PEERS: usize = 8;
 const AGENCIES: u32 = 3;
 const SECRET: &[u8] = b"secreto";
 
-/// The bytes are what the peers do, and when turns end.
+/// Runs a core. The bytes decide what the peers do, when turns end, and when commits are settled.
 pub fn central(bytes: &[u8]) {
     let mut script = Script::new(bytes);
     let mut world = World::new(script.is_true(), script.is_true());
     while !script.is_over() {
         world.step(&mut script);
     }
-    world.end_turn();
+    world.settle();
+    world.end_turn(false);
     world.check_recovery();
 }
 
 struct World {
-    central: Central<Memory>,
+    central: Central,
+    ledger: FileLedger<Memory>,
     bets: Memory,
     closings: Memory,
     now: Now,
+    ids: SlotMap<ConnectionId, ()>,
     peers: [Option<Peer>; PEERS],
+    /// The outcome of the commit in flight, and the bytes that were staged when it began.
+    in_flight: Option<(Outcome, usize)>,
 }
 
 struct Peer {
-    id: SessionId,
+    id: ConnectionId,
     ended: bool,
-    /// Whether it began as an agency does: what comes back is messages then.
+    /// True if it began as an agency does: its replies are messages then.
     began: Option<bool>,
     /// Output that was there after the last commit and was not taken since.
     unsent: usize,
@@ -53,7 +60,7 @@ struct Peer {
 fn limits() -> Limits {
     Limits {
         connections: PEERS,
-        protocol: protocol::MessageLimits { message_bytes: 600, batch_bets: 6 },
+        protocol: protocol::Limits { message_bytes: 600, batch_bets: 6 },
         echo_line_bytes: 40,
         anonymous_bytes: 600,
         unsent_bytes: 64,
@@ -61,22 +68,31 @@ fn limits() -> Limits {
     }
 }
 
+fn recover(bets: &Memory, closings: &Memory, lottery: &mut Lottery) -> FileLedger<Memory> {
+    let replay = |step: Recovered<'_>| central::restore(lottery, step);
+    let (ledger, _) =
+        FileLedger::recover(bets.clone(), closings.clone(), SyncPolicy::Always, replay).expect("it recovers");
+    ledger
+}
+
 impl World {
     fn new(asks_for_credentials: bool, has_agencies: bool) -> World {
         let (bets, closings) = (Memory::default(), Memory::default());
         let mut lottery = Lottery::new(if has_agencies { AGENCIES } else { 0 });
-        let (store, _) =
-            Store::recover(bets.clone(), closings.clone(), Sync::Always, &mut lottery).expect("empty files recover");
+        let ledger = recover(&bets, &closings, &mut lottery);
         let secret = Credential::new(SECRET).expect("short");
         let credentials = (1..=AGENCIES).map(|agency| (agency, secret.clone()));
         let credentials = asks_for_credentials.then(|| Credentials::new(credentials));
         let today = "2026-01-01".parse().expect("a day");
         World {
-            central: Central::new(limits(), credentials, lottery, store),
+            central: Central::new(limits(), credentials, lottery),
+            ledger,
             bets,
             closings,
             now: Now { instant: Instant::now(), today },
+            ids: SlotMap::new(),
             peers: std::array::from_fn(|_| None),
+            in_flight: None,
         }
     }
 
@@ -99,8 +115,9 @@ impl World {
             11 => self.pass_time(script.byte()),
             12 => self.bets.fill_up(script.below(64)),
             13 => self.closings.fill_up(script.below(8)),
-            _ => {
-                self.end_turn();
+            end => {
+                self.settle();
+                self.end_turn(end == 15);
                 (0..PEERS).for_each(|peer| self.hear(peer, script.byte()));
             }
         }
@@ -109,29 +126,35 @@ impl World {
 
     fn connect(&mut self, peer: usize) {
         if self.peers[peer].is_none() && !self.central.is_full() {
-            let id = self.central.connect(IpAddr::V4(Ipv4Addr::LOCALHOST), self.now);
+            let id = self.ids.insert(());
+            self.central.connect(id, IpAddr::V4(Ipv4Addr::LOCALHOST), self.now);
             self.peers[peer] = Some(Peer { id, ended: false, began: None, unsent: 0, heard: Vec::new() });
         }
     }
 
     fn say(&mut self, peer: usize, bytes: &[u8]) {
         let Some(peer) = self.peers[peer].as_mut().filter(|peer| !peer.ended) else { return };
-        self.central.resume(peer.id, self.now);
-        if self.central.wants_input(peer.id) {
+        if self.central.wants(peer.id) == Wants::Turn {
+            self.central.on(peer.id, Event::Turn, self.now);
+        }
+        if self.central.wants(peer.id) == Wants::Input {
             peer.began = peer.began.or(bytes.first().map(|&first| first == protocol::FIRST_BYTE));
-            self.central.receive(peer.id, bytes, self.now);
+            self.central.on(peer.id, Event::Received(bytes), self.now);
         }
     }
 
     fn end_input(&mut self, peer: usize) {
         let Some(peer) = self.peers[peer].as_mut().filter(|peer| !peer.ended) else { return };
-        peer.ended = true;
-        self.central.end_of_input(peer.id);
+        if self.central.wants(peer.id) == Wants::Input {
+            peer.ended = true;
+            self.central.on(peer.id, Event::Ended, self.now);
+        }
     }
 
     fn disconnect(&mut self, peer: usize) {
         if let Some(peer) = self.peers[peer].take() {
-            self.central.disconnect(peer.id);
+            self.central.on(peer.id, Event::Lost, self.now);
+            self.ids.remove(peer.id);
         }
     }
 
@@ -139,54 +162,83 @@ impl World {
         self.now.instant += Duration::from_secs(seconds.into());
         for peer in self.peers.iter_mut().flatten() {
             if self.central.deadline(peer.id).is_some_and(|deadline| deadline <= self.now.instant) {
-                self.central.expire(peer.id, self.now);
-                assert!(self.central.is_finished(peer.id), "a deadline passes, and nothing happens");
+                self.central.on(peer.id, Event::Expired, self.now);
+                assert_eq!(self.central.wants(peer.id), Wants::Close, "a deadline passes, and nothing happens");
                 peer.unsent = 0;
             }
         }
     }
 
-    /// Takes up to `bytes` of what is sent to it, as a socket would.
+    /// Takes up to `bytes` of the output to a peer, as a socket would.
     fn hear(&mut self, index: usize, bytes: u8) {
         let Some(peer) = self.peers[index].as_mut() else { return };
         let unsent = self.central.unsent(peer.id);
         let taken = unsent.len().min(bytes.into());
         peer.heard.extend_from_slice(&unsent[..taken]);
-        self.central.sent(peer.id, taken, self.now);
+        self.central.on(peer.id, Event::Sent(taken), self.now);
         peer.unsent = self.central.unsent(peer.id).len();
-        if self.central.is_finished(peer.id) {
-            if peer.began == Some(true) {
-                check_replies(&peer.heard, self.central.lottery());
+        match self.central.wants(peer.id) {
+            Wants::Close => {
+                if peer.began == Some(true) {
+                    check_replies(&peer.heard, self.central.lottery());
+                }
+                self.disconnect(index);
             }
-            self.disconnect(index);
-        } else if self.central.is_held(peer.id) {
-            self.central.resume(peer.id, self.now);
+            Wants::Turn => self.central.on(peer.id, Event::Turn, self.now),
+            Wants::Input | Wants::Settlement | Wants::Room => {}
         }
     }
 
-    fn end_turn(&mut self) {
-        self.central.commit().expect("cutting back never fails here");
-        self.central.take_touched();
+    /// Ends a turn. With `late`, what it has staged stays in flight.
+    fn end_turn(&mut self, late: bool) {
+        if let Some(commit) = self.central.seal(self.now) {
+            self.ledger.begin(commit);
+            let outcome = self.ledger.poll().expect("a file settles at once");
+            self.in_flight = Some((outcome, self.central.staged_bytes()));
+        }
+        if !late {
+            self.settle();
+        }
+        self.look_at_output();
+    }
+
+    fn settle(&mut self) {
+        if let Some((outcome, _)) = self.in_flight.take() {
+            self.central.settle(outcome, self.now).expect("cutting back never fails here");
+            self.look_at_output();
+        }
+    }
+
+    /// Replies may come to exist here.
+    fn look_at_output(&mut self) {
+        self.central.take_dirty();
+        let lottery = self.central.lottery();
+        let winners = (1..=lottery.agencies()).filter_map(|agency| lottery.winners(agency));
+        let largest = Message::inform_winners_bytes(winners.map(<[u32]>::len).max().unwrap_or(0)).max(600);
         for peer in self.peers.iter_mut().flatten() {
             peer.unsent = self.central.unsent(peer.id).len();
-            let winners =
-                (1..=self.central.lottery().agencies()).filter_map(|agency| self.central.lottery().winners(agency));
-            let largest = Message::inform_winners_bytes(winners.map(<[u32]>::len).max().unwrap_or(0)).max(600);
             assert!(peer.unsent < limits().unsent_bytes + 2 * largest, "{} bytes of replies", peer.unsent);
         }
-        self.check_file();
+        if self.in_flight.is_none() {
+            self.check_file();
+        }
     }
 
     fn check_barrier(&self) {
-        for peer in self.peers.iter().flatten() {
+        // An echo needs no commit.
+        for peer in self.peers.iter().flatten().filter(|peer| peer.began != Some(false)) {
             let unsent = self.central.unsent(peer.id).len();
             assert!(unsent <= peer.unsent, "a reply exists before its commit");
         }
-        // It counts again what it keeps, and fails if that is not what it thinks, or too much.
-        self.central.standing();
+        assert_eq!(self.central.is_in_flight(), self.in_flight.is_some());
+        if let Some((_, staged)) = self.in_flight {
+            assert_eq!(self.central.staged_bytes(), staged, "bets are staged while a commit is in flight");
+        }
+        // The core compares its budget with what sessions keep.
+        self.central.status();
     }
 
-    /// What the lottery counts as stored is what the file holds.
+    /// The lottery counts the bets as stored that the file holds.
     fn check_file(&self) {
         let bytes = self.bets.bytes();
         let mut rows = load_bets(bytes.as_slice());
@@ -204,9 +256,9 @@ impl World {
     fn check_recovery(&self) {
         let before = self.central.lottery();
         let mut after = Lottery::new(before.agencies());
-        Store::recover(self.bets.clone(), self.closings.clone(), Sync::Always, &mut after).expect("it recovers");
+        recover(&self.bets, &self.closings, &mut after);
         for agency in 1..=before.agencies() {
-            assert_eq!(after.state(agency), before.state(agency));
+            assert_eq!(after.standing(agency), before.standing(agency));
             assert_eq!(after.stored(agency), before.stored(agency));
             assert_eq!(after.winners(agency), before.winners(agency));
         }
@@ -215,7 +267,7 @@ impl World {
 
 /// A lottery session is told nothing but replies, and no winners before the draw.
 fn check_replies(heard: &[u8], lottery: &Lottery) {
-    let mut scanner = Scanner::new(protocol::MessageLimits { message_bytes: 1 << 20, batch_bets: 0 });
+    let mut scanner = Scanner::new(protocol::Limits { message_bytes: 1 << 20, batch_bets: 0 });
     let mut rest = heard;
     while let Some(length) = scanner.scan(rest).expect("messages") {
         match Message::decode(&rest[..length]).expect("a message") {
@@ -243,14 +295,13 @@ fn batch(script: &mut Script<'_>) -> Vec<u8> {
     let mut bytes = Buffer::new();
     let mut batch = Batch::begin(&mut bytes);
     let agency = script.below(AGENCIES as usize + 2) as u32;
-    let ana = Name::new(b"Ana").expect("a name");
     for _ in 0..script.below(5) {
         let name_bytes = script.below(20);
         let name = String::from_utf8_lossy(script.bytes(name_bytes)).into_owned();
         let bet = Bet {
             agency: if script.byte() == 1 { script.number() } else { agency },
-            first_name: name.as_str().try_into().unwrap_or(ana),
-            last_name: ana,
+            first_name: if name.is_empty() { "Ana" } else { &name }.into(),
+            last_name: "Paz".into(),
             document: if script.byte() == 1 { script.number() } else { 30_904_465 },
             birthdate: Day::OLDEST_BIRTHDATE,
             number: if script.byte() == 1 { script.number() } else { 7574 },

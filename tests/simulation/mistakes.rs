@@ -1,0 +1,65 @@
+//! Mistakes of a disk, a ledger, an agency's file or a driver, made on purpose for the simulator to find. Those of the core
+//! are in [`loteria::planted`].
+
+/// A mistake that the world makes in place of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// Syncs of a running server are skipped.
+    ReplyBeforeSync,
+    /// The ledger says that a commit is stored before it is.
+    ReplyBeforeCommit,
+    /// The ledger stores the bets of a commit and not its closings.
+    DrawBeforeClosing,
+    /// The rest of a failed write stays in the file.
+    NoCutBack,
+    /// Rows that could not be synced stay in the file.
+    UnsyncedLeft,
+    /// A torn row stays in the file at a start.
+    TornRowLeft,
+    /// The files are not synced at a start.
+    RecoveredUnsynced,
+    /// Closings are forgotten at a start.
+    ClosedForgotten,
+    /// A connection's share of a turn is not kept.
+    ShareIgnored,
+    /// A client goes on one bet too early.
+    ResumeOffByOne,
+}
+
+#[cfg(feature = "planted-faults")]
+impl Mistake {
+    pub const ALL: &[Mistake] = &[
+        Mistake::ReplyBeforeSync,
+        Mistake::ReplyBeforeCommit,
+        Mistake::DrawBeforeClosing,
+        Mistake::NoCutBack,
+        Mistake::UnsyncedLeft,
+        Mistake::TornRowLeft,
+        Mistake::RecoveredUnsynced,
+        Mistake::ClosedForgotten,
+        Mistake::ShareIgnored,
+        Mistake::ResumeOffByOne,
+    ];
+}
+
+#[cfg(feature = "planted-faults")]
+thread_local! {
+    static MADE: std::cell::Cell<Option<Mistake>> = const { std::cell::Cell::new(None) };
+}
+
+/// From now on this thread makes this mistake, and no other.
+#[cfg(feature = "planted-faults")]
+pub fn make(mistake: Option<Mistake>) {
+    MADE.set(mistake);
+}
+
+/// True if this mistake is to be made.
+#[cfg(feature = "planted-faults")]
+pub fn makes(mistake: Mistake) -> bool {
+    MADE.get() == Some(mistake)
+}
+
+#[cfg(not(feature = "planted-faults"))]
+pub const fn makes(_: Mistake) -> bool {
+    false
+}

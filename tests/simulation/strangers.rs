@@ -1,0 +1,74 @@
+//! Connections of nobody's agency: clients of the echo server, and those that never say anything.
+
+use fastrand::Rng;
+
+use crate::chance::Chance;
+use crate::chronicle::{Happening, count, tell};
+use crate::network::{Network, Owner};
+use crate::pipe::End;
+
+/// A client that has no agency.
+#[derive(Debug)]
+pub struct Stranger {
+    /// Its connection, by number.
+    link: usize,
+    /// The line to be echoed. Empty if it says nothing.
+    line: Vec<u8>,
+    said: usize,
+    heard: Vec<u8>,
+}
+
+/// The reply to a connection that there is no room for.
+const TURNED_AWAY: [u8; 4] = [0, 3, 0, 12];
+
+impl Stranger {
+    pub fn connect(network: &mut Network, random: &mut Rng) -> Stranger {
+        let line = if random.one_in(3) { Vec::new() } else { line(random) };
+        let owner = if line.is_empty() { Owner::Silent } else { Owner::Echo(line.len()) };
+        let link = network.connect(owner);
+        tell(|| format!("stranger: connection {link}, {owner:?}"));
+        Stranger { link, line, said: 0, heard: Vec::new() }
+    }
+
+    /// Says or hears something. Gives `false` once it has left.
+    pub fn act(&mut self, network: &mut Network, random: &mut Rng) -> Result<bool, String> {
+        if self.said < self.line.len() && random.bool() {
+            let bytes = random.usize(1..=self.line.len() - self.said);
+            network.send(self.link, &self.line[self.said..self.said + bytes]);
+            self.said += bytes;
+            // A line without a line break ends with the input.
+            if self.said == self.line.len() && !self.line.ends_with(b"\n") {
+                network.finish(self.link, End::Closed);
+            }
+            return Ok(true);
+        }
+        self.heard.extend(network.hear(self.link));
+        if self.heard != self.line && !self.line.starts_with(&self.heard) && !TURNED_AWAY.starts_with(&self.heard) {
+            return Err(format!("connection {} said {:02x?} and hears {:02x?}", self.link, self.line, self.heard));
+        }
+        let end = network.end(self.link);
+        if end == Some(End::Silence) || end.is_none() {
+            return Ok(true);
+        }
+        if self.line.is_empty() {
+            count(Happening::SilentExpired);
+        } else if self.heard == self.line {
+            count(Happening::Echoed);
+        }
+        network.leave(self.link, End::Closed);
+        Ok(false)
+    }
+
+    /// Leaves without waiting for anything.
+    pub fn leave(&self, network: &mut Network, random: &mut Rng) {
+        network.leave(self.link, random.pick(&[End::Closed, End::Reset, End::Silence]));
+    }
+}
+
+fn line(random: &mut Rng) -> Vec<u8> {
+    let mut line: Vec<u8> = (0..random.usize(1..60)).map(|_| random.u8(b' '..=b'~')).collect();
+    if !random.one_in(4) {
+        line.push(b'\n');
+    }
+    line
+}
