@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::fixture::{Central, programs, refusal, run, start, wait_for};
+use crate::fixture::{Server as Central, programs, refusal, run, start, wait_for};
 use loteria::config::{Key, client, server};
 use loteria_tools::field;
 use tempfile::TempDir;

@@ -4,7 +4,7 @@
 use crate::fixture::by_hand::{
     ACK, BIRTHDATE, Bet, OPEN, REGISTER_BET_OK, hello, hello_in_version, register_bet_failed, register_bets, welcome,
 };
-use crate::fixture::{Central, wait_for};
+use crate::fixture::{Server as Central, wait_for};
 use loteria::ledger::file::load_bets;
 
 const DAY: i64 = 86_400;
@@ -139,7 +139,7 @@ const NAMES: [&str; 12] = [
 
 #[test]
 fn a_name_stays_one_field_of_one_row() {
-    let central = Central::start(1);
+    let mut central = Central::start(1);
     for name in NAMES {
         let bet = Bet { first_name: name.as_bytes(), last_name: name.as_bytes(), ..Bet::of(1, 7, 7) };
         central.connect().send(&register_bets(&[bet])).expect(REGISTER_BET_OK);
@@ -152,8 +152,8 @@ fn a_name_stays_one_field_of_one_row() {
         assert_eq!((bet.first_name, bet.last_name, bet.document, bet.number), (name.into(), name.into(), 7, 7));
     }
     assert!(rows.next_bet().expect("the end").is_none());
-    let restarted = central.restart_after(1, |process| process.kill());
-    restarted.connect().send(&hello_in_version(1, 1)).expect(&welcome(NAMES.len() as u64, OPEN));
+    central.restart_after(|process| process.kill());
+    central.connect().send(&hello_in_version(1, 1)).expect(&welcome(NAMES.len() as u64, OPEN));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Both configuration files: any text is understood or refused, and what is said of it fits into one line of the log.
+//! Both configuration files: any text is accepted or refused, and the error fits into one line of the log.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Recovery from any two files: it refuses and changes nothing, or what it keeps is whole and recovers to the same again.
+//! Recovery from any two files: it refuses and changes nothing, or it leaves files that recover to the same again.
 
 use loteria::ledger::file::{Recovered, RecoveryError, Store, Sync, load_bets};
 use loteria::lottery::Lottery;
