@@ -92,7 +92,7 @@ fn an_agency_gives_up_on_a_server_that_accepts_and_says_nothing() {
 }
 
 #[test]
-fn an_agency_reads_the_file_it_is_told_then_its_own_then_that_of_its_number() {
+fn an_agency_reads_the_configured_file_then_its_own_then_its_numbers() {
     let row = |document: u32| format!("Ana,Paz,{document},2000-01-01,7574\n");
     let server = Server::start(3);
     let folder = server.folder.path();

@@ -146,9 +146,7 @@ fn a_refused_connection_that_goes_on_sending_is_closed() {
 #[test]
 fn two_hundred_parked_agencies_cost_no_processor_time() {
     const CROWD: u32 = 200;
-    let server = Server::start_with(CROWD + 1, |command| {
-        command.env("SERVER_LISTEN_BACKLOG", "1024");
-    });
+    let server = Server::start(CROWD + 1);
     let mut crowd: Vec<Wire> = (1..=CROWD).map(|agency| server.connect_as(agency)).collect();
     for wire in &mut crowd {
         wire.send(ALL_BETS_SENT).send(REQUEST_WINNERS);

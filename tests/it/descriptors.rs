@@ -17,7 +17,7 @@ fn serve(wire: &mut Wire, agency: u32) {
 #[test]
 fn the_soft_limit_is_raised_to_what_max_connections_needs() {
     let server = Server::start_with(200, |command| {
-        command.env("MAX_CONNECTIONS", "200").env("SERVER_LISTEN_BACKLOG", "1024");
+        command.env("MAX_CONNECTIONS", "200");
         through_bash(command, "ulimit -Sn 40 && exec \"$0\"");
     });
     let _wires: Vec<Wire> = (1..=200).map(|agency| server.connect_as(agency)).collect();
@@ -29,7 +29,6 @@ fn the_soft_limit_is_raised_to_what_max_connections_needs() {
 #[test]
 fn a_hard_limit_below_max_connections_is_logged_and_the_rest_refused() {
     let server = Server::start_with(100, |command| {
-        command.env("SERVER_LISTEN_BACKLOG", "1024");
         through_bash(command, "ulimit -n 64 && exec \"$0\"");
     });
     let line = wait_for(&server.process, "limit_connections");
@@ -51,9 +50,7 @@ fn a_hard_limit_below_max_connections_is_logged_and_the_rest_refused() {
 
 #[test]
 fn without_a_descriptor_left_accepting_pauses_and_does_not_spin() {
-    let server = Server::start_with(30, |command| {
-        command.env("SERVER_LISTEN_BACKLOG", "64");
-    });
+    let server = Server::start(30);
     let mut served: Vec<Wire> = (1..=5).map(|agency| server.connect_as(agency)).collect();
 
     // From here on it can open no other descriptor.

@@ -100,7 +100,7 @@ fn honest_agencies_are_served_and_the_server_stays_small() {
     let server = Server::start_with(TRAITOR, |command| {
         let secrets: Vec<String> = (1..=TRAITOR).map(|agency| format!("{agency} = {}\n", secret(agency))).collect();
         fs::write(command.get_current_dir().expect("a folder").join("secrets"), secrets.concat()).expect("written");
-        command.env("AGENCIES_FILE", "secrets").env("SERVER_LISTEN_BACKLOG", "1024").env("LOGGING_LEVEL", "INFO");
+        command.env("AGENCIES_FILE", "secrets").env("LOGGING_LEVEL", "INFO");
         for name in ["SILENCE_TIMEOUT", "MESSAGE_TIMEOUT", "UNREAD_TIMEOUT"] {
             command.env(name, "1s");
         }

@@ -211,7 +211,7 @@ fn a_crowd_of_unfinished_batches_takes_bounded_memory() {
     const LIMIT: usize = 4 << 20;
     const PEAK_KIB: u64 = 16 * 1024;
     let server = Server::start_with(1, |command| {
-        command.env("MAX_ANONYMOUS_BYTES", LIMIT.to_string()).env("SERVER_LISTEN_BACKLOG", "4096");
+        command.env("MAX_ANONYMOUS_BYTES", LIMIT.to_string());
     });
     let mut agency = server.connect_as(1);
     agency.send(&part_of_batch(1, 4096));

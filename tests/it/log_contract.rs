@@ -176,7 +176,7 @@ fn a_client_that_waits_for_its_server_says_in_progress_until_it_gives_up() {
 #[test]
 fn the_prescribed_lines_are_there_to_the_letter() {
     let server = Server::start_with(1, |server| {
-        server.env("LOGGING_LEVEL", "debug");
+        server.env_remove("SERVER_LISTEN_BACKLOG").env("LOGGING_LEVEL", "debug");
     });
     let mut echo = server.agency(3);
     let echo = run(echo.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1").env("CLI_LOOP_PERIOD", "1m30s"));
@@ -231,7 +231,7 @@ fn the_prescribed_lines_are_there_to_the_letter() {
 }
 
 #[test]
-fn a_server_goes_on_when_nobody_reads_its_log_any_more() {
+fn a_server_goes_on_after_the_reader_of_its_log_has_gone() {
     let server = Server::start_with(1, |command| {
         // The reader ends once it has seen the port.
         through_bash(command, "exec \"$0\" > >(sed -u '/action: listen/q')");
@@ -247,7 +247,7 @@ fn a_server_goes_on_when_nobody_reads_its_log_any_more() {
 }
 
 #[test]
-fn a_client_goes_on_when_nobody_reads_its_log() {
+fn a_client_goes_on_without_a_reader_of_its_log() {
     let server = Server::start(1);
     let mut agency = server.agency_with_rows(1, ROW);
     through_bash(&mut agency, "exec \"$0\" > >(true)");
