@@ -1,124 +1,116 @@
-//! The agency's program: where its bets come from, how long it waits for its central, and what it makes of its answers.
+//! The agency's program: where its bets come from, how long it waits for its server, and how it takes the replies.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::Read;
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use crate::fixture::by_hand::{
     ALL_BETS_SENT, CLOSED, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, inform_winners, register_bet_failed, welcome,
 };
-use crate::fixture::{Central, Reserved, Wire, programs, run, start, wait_for, wait_for_nth};
-use loteria_tools::{Ended, Process};
+use crate::fixture::{
+    FakeServer, ROW, Server, Wire, agency, fails_with, lasting_port, programs, repository, start, succeeded, wait_for,
+    wait_for_nth,
+};
+use loteria_tools::{field, port_of};
 
-const ROW: &str = "Ana,Paz,1,2000-01-01,7574\r\n";
-
-/// An agency with a file of `rows`, and the central by hand that it connects to.
-fn agency_of(rows: &str, configure: impl FnOnce(&mut Command)) -> (Process, TcpListener, tempfile::TempDir) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("agency.csv"), rows).expect("written");
-    let mut agency = programs().client(folder.path(), 1, listener.local_addr().expect("an address").port());
-    configure(&mut agency);
-    (start(&mut agency), listener, folder)
-}
-
-#[track_caller]
-fn succeeds(agency: Process) -> Ended {
-    let ended = agency.wait().expect("it ended");
-    assert_eq!(ended.status.code(), Some(0), "{:#?}", ended.lines);
-    ended
-}
-
-/// The agency must give up with code 1 and one final line that contains `why`.
-#[track_caller]
-fn fails_with(agency: Process, why: &str) {
-    let ended = agency.wait().expect("it ended");
-    assert_eq!(ended.status.code(), Some(1), "{:#?}", ended.lines);
-    let [line] = ended.lines_with("result: fail")[..] else { panic!("{:#?}", ended.lines) };
-    assert!(line.contains("action: exit | result: fail | error: ") && line.contains(why), "{line}");
+/// Plays the server for an agency without bets that has said Hello, up to its request for winners.
+fn hear_the_request(wire: &mut Wire, state: u8) {
+    wire.expect(&hello(1)).send(&welcome(0, state)).expect(ALL_BETS_SENT).expect(REQUEST_WINNERS);
 }
 
 #[test]
-fn an_agency_waits_for_a_central_that_is_not_up_yet() {
-    let (folder, port) = (tempfile::tempdir().expect("a folder"), Reserved::port());
-    fs::write(folder.path().join("agency.csv"), ROW).expect("written");
-    let agency = start(&mut programs().client(folder.path(), 1, port.number));
-    wait_for_nth(&agency, "action: connect | result: in_progress", 2);
-    let central = Central::start_with(1, |server| {
-        server.env("SERVER_PORT", port.number.to_string());
-    });
-    let ended = succeeds(agency);
-    assert_eq!(ended.lines_with("consulta_ganadores | result: success | cant_ganadores: 1").len(), 1);
-    assert_eq!(central.bets(), format!("1,{ROW}"));
-}
-
-#[test]
-fn an_agency_does_not_wait_for_ever() {
-    let (folder, port) = (tempfile::tempdir().expect("a folder"), Reserved::port());
-    fs::write(folder.path().join("agency.csv"), ROW).expect("written");
-    let mut agency = programs().client(folder.path(), 1, port.number);
-    fails_with(start(agency.env("CLI_RETRY_TIMEOUT", "200ms")), "gave up after trying for");
-}
-
-#[test]
-fn an_agency_that_waited_long_for_the_draw_has_all_its_patience_again() {
-    let (agency, listener, _folder) = agency_of("", |agency| {
-        agency.env("CLI_RETRY_TIMEOUT", "300ms");
-    });
-    for _central_that_dies in 0..3 {
-        let mut central = Wire::accept(&listener);
-        central.expect(&hello(1)).send(&welcome(0, OPEN)).expect(ALL_BETS_SENT).expect(REQUEST_WINNERS);
-        thread::sleep(Duration::from_millis(350));
+fn an_agency_waits_for_a_server_that_is_not_up_yet() {
+    for (handshake, attempts) in [("true", 2), ("false", 1)] {
+        let (folder, port) = (tempfile::tempdir().expect("a folder"), lasting_port());
+        let agency = start(agency(folder.path(), 1, port, ROW).env("CLI_HANDSHAKE", handshake));
+        wait_for_nth(&agency, "action: connect | result: in_progress", attempts);
+        let server = Server::start_with(1, |command| {
+            command.env("SERVER_PORT", port.to_string());
+        });
+        let ended = succeeded(agency);
+        assert_eq!(ended.lines_with("consulta_ganadores | result: success | cant_ganadores: 1").len(), 1);
+        assert_eq!(server.bets(), format!("1,{ROW}"));
     }
-    let mut central = Wire::accept(&listener);
-    central.expect(&hello(1)).send(&welcome(0, CLOSED)).expect(ALL_BETS_SENT).expect(REQUEST_WINNERS);
-    central.send(&inform_winners(&[]));
-    succeeds(agency);
 }
 
 #[test]
-fn an_agency_whose_central_never_stores_its_closing_gives_up() {
-    let (agency, listener, _folder) = agency_of("", |agency| {
-        agency.env("CLI_RETRY_TIMEOUT", "300ms");
-    });
-    let central = thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            let mut central = Wire::over(stream);
-            let mut hello_came = [0; 10];
-            if std::io::Read::read_exact(&mut central.0, &mut hello_came).is_err() {
+fn an_agency_pauses_longer_after_each_attempt_and_gives_up_in_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let agency = start(agency(folder.path(), 1, lasting_port(), ROW).env("CLI_RETRY_TIMEOUT", "1500ms"));
+    let ended = fails_with(agency, "gave up after trying for");
+    let pause = |line: &&str| -> u64 {
+        field(line, "retry_in").and_then(|pause| pause.strip_suffix("ms")?.parse().ok()).expect("a pause")
+    };
+    let pauses: Vec<u64> = ended.lines_with("result: in_progress").iter().map(pause).collect();
+    assert!(pauses.len() >= 3, "{pauses:?}");
+    // The last pause ends with the timeout.
+    for (&pause, longest) in pauses[..pauses.len() - 1].iter().zip([100, 200, 400, 800, 1600]) {
+        assert!(longest / 2 <= pause && pause <= longest, "{pauses:?}");
+    }
+}
+
+#[test]
+fn an_agency_that_waited_for_the_draw_has_its_whole_retry_timeout_again() {
+    let server = FakeServer::start();
+    let agency = start(server.agency(1, "").env("CLI_RETRY_TIMEOUT", "1s"));
+    for _lost in 0..2 {
+        let mut wire = server.accept();
+        hear_the_request(&mut wire, OPEN);
+        // The subject of the test is a wait that is longer than the timeout.
+        thread::sleep(Duration::from_millis(1100));
+    }
+    let mut wire = server.accept();
+    hear_the_request(&mut wire, CLOSED);
+    wire.send(&inform_winners(&[]));
+    succeeded(agency);
+}
+
+#[test]
+fn an_agency_whose_closing_is_never_stored_gives_up() {
+    let server = FakeServer::start();
+    let agency = start(server.agency(1, "").env("CLI_RETRY_TIMEOUT", "300ms"));
+    thread::spawn(move || {
+        loop {
+            let mut wire = server.accept();
+            if wire.0.read_exact(&mut [0; 10]).is_err() {
                 return;
             }
-            central.send(&[welcome(0, OPEN), register_bet_failed(9)].concat());
+            wire.send(&[welcome(0, OPEN), register_bet_failed(9)].concat());
         }
     });
     fails_with(agency, "gave up after trying for");
-    drop(central);
 }
 
 #[test]
-fn an_agency_reads_the_file_that_it_is_told_its_own_or_the_one_of_its_number() {
+fn an_agency_gives_up_on_a_server_that_accepts_and_says_nothing() {
+    let server = FakeServer::start();
+    let mut agency = server.agency(1, ROW);
+    let agency = start(agency.env("CLI_REPLY_TIMEOUT", "100ms").env("CLI_RETRY_TIMEOUT", "500ms"));
+    fails_with(agency, "says nothing, see reply.timeout; gave up");
+}
+
+#[test]
+fn an_agency_reads_the_configured_file_then_its_own_then_its_numbers() {
     let row = |document: u32| format!("Ana,Paz,{document},2000-01-01,7574\n");
-    let central = Central::start(3);
-    let folder = central.folder.path();
+    let server = Server::start(3);
+    let folder = server.folder.path();
     fs::create_dir(folder.join(".data")).expect("made");
     for agency in 1..=3 {
         fs::write(folder.join(format!(".data/agency-{agency}.csv")), row(agency)).expect("written");
     }
-    let third = start(&mut central.agency(3));
+    let third = start(&mut server.agency(3));
     wait_for(&third, "action: apuesta_enviada");
     fs::write(folder.join("agency.csv"), row(11)).expect("written");
-    let first = start(&mut central.agency(1));
+    let first = start(&mut server.agency(1));
     wait_for(&first, "action: apuesta_enviada");
     fs::write(folder.join("other.csv"), row(22)).expect("written");
-    succeeds(start(central.agency(2).env("CLI_BETS_FILE", "other.csv")));
-    for ended in [first, third] {
-        succeeds(ended);
-    }
+    succeeded(start(server.agency(2).env("CLI_BETS_FILE", "other.csv")));
+    succeeded(first);
+    succeeded(third);
     let stored: Vec<String> = [(3, 3), (1, 11), (2, 22)].map(|(agency, d)| format!("{agency},{}", row(d))).into();
-    assert_eq!(central.bets().replace('\r', ""), stored.concat());
+    assert_eq!(server.bets().replace('\r', ""), stored.concat());
 }
 
 #[test]
@@ -137,26 +129,28 @@ fn an_agency_that_is_refused_says_why_and_does_not_come_back() {
         (10, "newer connection"),
         (11, "version"),
     ] {
-        let (agency, listener, _folder) = agency_of(ROW, |_| ());
-        Wire::accept(&listener).expect(&hello(1)).send(&register_bet_failed(code));
+        let server = FakeServer::start();
+        let agency = start(&mut server.agency(1, ROW));
+        server.accept().expect(&hello(1)).send(&register_bet_failed(code));
         fails_with(agency, why);
     }
 }
 
 #[test]
 fn an_agency_that_is_refused_for_now_comes_back() {
-    let (agency, listener, _folder) = agency_of("", |_| ());
+    let server = FakeServer::start();
+    let agency = start(&mut server.agency(1, ""));
     for code in [9, 12] {
-        Wire::accept(&listener).expect(&hello(1)).send(&register_bet_failed(code));
+        server.accept().expect(&hello(1)).send(&register_bet_failed(code));
     }
-    let mut central = Wire::accept(&listener);
-    central.expect(&hello(1)).send(&welcome(0, OPEN)).expect(ALL_BETS_SENT).expect(REQUEST_WINNERS);
-    central.send(&inform_winners(&[]));
-    succeeds(agency);
+    let mut wire = server.accept();
+    hear_the_request(&mut wire, OPEN);
+    wire.send(&inform_winners(&[]));
+    succeeded(agency);
 }
 
 #[test]
-fn an_agency_says_when_its_central_speaks_something_else() {
+fn an_agency_says_when_its_server_speaks_something_else() {
     for answer in [
         b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(),
         REGISTER_BET_OK,
@@ -167,27 +161,50 @@ fn an_agency_says_when_its_central_speaks_something_else() {
         &[welcome(0, OPEN), welcome(0, OPEN)].concat(),
         &[welcome(0, OPEN), inform_winners(&[])].concat(),
     ] {
-        let (agency, listener, _folder) = agency_of(ROW, |_| ());
-        Wire::accept(&listener).expect(&hello(1)).send(answer);
-        fails_with(agency, "the central does not speak this protocol");
+        let server = FakeServer::start();
+        let agency = start(&mut server.agency(1, ROW));
+        server.accept().expect(&hello(1)).send(answer);
+        fails_with(agency, "does not speak this protocol");
     }
 }
 
 #[test]
-fn an_agency_does_not_go_on_with_a_file_that_is_not_the_one_it_began_with() {
-    let (agency, listener, folder) = agency_of(ROW, |_| ());
-    Wire::accept(&listener).expect(&hello(1)).send(&welcome(2, OPEN));
-    fails_with(agency, "the central has 2 bets of this agency, and agency.csv holds only 1");
-    drop(folder);
-
-    let (agency, listener, _folder) = agency_of(ROW, |_| ());
-    Wire::accept(&listener).expect(&hello(1)).send(&welcome(0, CLOSED));
-    fails_with(agency, "no more are taken");
+fn an_agency_whose_file_is_shorter_than_what_is_stored_says_so_at_once() {
+    let server = FakeServer::start();
+    let agency = start(&mut server.agency(1, ROW));
+    server.accept().expect(&hello(1)).send(&welcome(3, OPEN));
+    let ended = fails_with(agency, "agency-1.csv holds only 1: is it the file that was sent?");
+    assert_eq!(ended.lines_with("has 3 bets of this agency").len(), 1, "{:#?}", ended.lines);
+    assert!(ended.lines_with("in_progress").is_empty(), "to try again would not help: {:#?}", ended.lines);
 }
 
 #[test]
-fn both_programs_work_from_the_repository_with_its_own_files() {
-    // The configuration of the repository, in a folder laid out like it, so that nothing of the tree changes.
+fn an_agency_that_has_closed_and_has_more_bets_says_so() {
+    let server = Server::start(2);
+    server.connect_as(1).send(ALL_BETS_SENT);
+    wait_for(&server.process, "action: cierre_agencia");
+    fails_with(start(&mut server.agency_with_rows(1, ROW)), "has closed with 0 bets, and there are more here");
+    assert_eq!(server.bets(), "");
+}
+
+#[test]
+fn an_agency_that_closed_earlier_sends_nothing_twice_and_nothing_more() {
+    let server = Server::start_with(2, |command| {
+        command.env("LOGGING_LEVEL", "DEBUG");
+    });
+    let first = start(&mut server.agency_with_rows(1, &ROW.repeat(3)));
+    wait_for(&server.process, "action: cierre_agencia");
+    drop(first);
+    let again = start(&mut server.agency_with_rows(1, &ROW.repeat(3)));
+    wait_for_nth(&server.process, "action: hello | result: success", 2);
+    drop(again);
+    fails_with(start(&mut server.agency_with_rows(1, &ROW.repeat(4))), "no more are taken");
+    assert_eq!(server.bets(), format!("1,{ROW}").repeat(3));
+}
+
+#[test]
+fn both_programs_work_with_the_files_of_the_repository() {
+    // Copies in a folder laid out like the repository, so that nothing in it changes.
     let folder = tempfile::tempdir().expect("a folder");
     for file in ["config/server/config.ini", "config/client/config.yaml", ".data/agency-5.csv"] {
         copy_from_the_repository(file, folder.path());
@@ -196,7 +213,7 @@ fn both_programs_work_from_the_repository_with_its_own_files() {
     let server = start(server.env("LOGGING_LEVEL", "DEBUG").env("NUM_AGENCIES", "5"));
     let config = wait_for(&server, "action: config | result: success");
     assert!(config.contains("listen_backlog: 5 | "), "{config}");
-    let port = loteria_tools::port_of(&server).expect("it listens");
+    let port = port_of(&server).expect("it listens");
     let agency = start(programs().client(folder.path(), 5, port).env("CLI_LOG_LEVEL", "DEBUG"));
     let config = wait_for(&agency, "action: config | result: success");
     assert!(config.contains("batch_max_amount: 100"), "{config}");
@@ -208,18 +225,5 @@ fn both_programs_work_from_the_repository_with_its_own_files() {
 fn copy_from_the_repository(file: &str, folder: &Path) {
     let to = folder.join(file);
     fs::create_dir_all(to.parent().expect("a folder")).expect("made");
-    fs::copy(crate::fixture::repository().join(file), to).expect("copied");
-}
-
-#[test]
-fn a_run_after_the_closing_sends_nothing_twice_and_nothing_more() {
-    let central = Central::start(2);
-    for _ in 0..2 {
-        let agency = start(&mut central.agency_with_rows(1, &ROW.repeat(3)));
-        wait_for(&central.process, "action: cierre_agencia");
-        drop(agency);
-    }
-    let ended = run(central.agency_with_rows(1, &ROW.repeat(4)).env("CLI_RETRY_TIMEOUT", "1s"));
-    assert_eq!(ended.status.code(), Some(1), "{:#?}", ended.lines);
-    assert_eq!(central.bets(), format!("1,{ROW}").repeat(3));
+    fs::copy(repository().join(file), to).expect("copied");
 }

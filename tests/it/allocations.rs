@@ -9,10 +9,11 @@ use loteria::buffer::Buffer;
 use loteria::central::{self, Central, ConnectionId, Event, Limits, Now};
 use loteria::client::conversation::{Conversation, Manner};
 use loteria::client::source::BetFile;
+use loteria::config::Credential;
 use loteria::ledger::file::{self, FileLedger, SyncPolicy};
 use loteria::ledger::{Ledger, Recovered};
 use loteria::lottery::Lottery;
-use loteria::protocol::{Batch, Credential};
+use loteria::protocol::Batch;
 use slotmap::SlotMap;
 
 /// RegisterBets with so many bets, none of which wins: a winner's document is kept.
@@ -20,7 +21,8 @@ fn batch(bets: u32) -> Vec<u8> {
     let mut bytes = Buffer::new();
     let mut batch = Batch::begin(&mut bytes);
     for document in 1..=bets {
-        let (first_name, last_name) = ("Íñigo".into(), if document % 2 == 0 { "Paz" } else { "Paz, \"el\"" }.into());
+        let last_name = if document % 2 == 0 { "Paz" } else { "Paz, \"el\"" };
+        let [first_name, last_name] = ["Íñigo", last_name].map(|name| name.try_into().expect("a name"));
         let bet = Bet { agency: 1, first_name, last_name, document, birthdate: Day::OLDEST_BIRTHDATE, number: 7 };
         batch.push(&bet).expect("it fits into a packet");
     }

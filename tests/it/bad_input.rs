@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use crate::fixture::{Central, programs, refusal, run, start, wait_for};
+use crate::fixture::{Server, programs, refusal, run, start, wait_for};
 
 #[track_caller]
 fn assert_names(error: &str, words: &[&str]) {
@@ -14,7 +14,7 @@ fn assert_names(error: &str, words: &[&str]) {
 
 #[test]
 fn a_bad_row_is_named_by_file_line_and_field() {
-    let central = Central::start(1);
+    let central = Server::start(1);
     let good = "Ana,Paz,1,2000-01-01,7574\r\n";
     let long = format!("{},Paz,1,2000-01-01,1", "x".repeat(256));
     let rows: [(&[u8], &str); 19] = [
@@ -49,7 +49,7 @@ fn a_bad_row_is_named_by_file_line_and_field() {
 
 #[test]
 fn bets_before_a_bad_row_stay_and_the_corrected_file_resumes() {
-    let central = Central::start(1);
+    let central = Server::start(1);
     let row = |bet: u32| format!("Ana,Paz,{bet},2000-01-01,7574\r\n");
     let rows: Vec<String> = (1..=40).map(row).collect();
     let mut bad = rows.clone();
@@ -66,7 +66,7 @@ fn bets_before_a_bad_row_stay_and_the_corrected_file_resumes() {
 
 #[test]
 fn a_bets_file_that_cannot_be_read_is_named_with_its_key() {
-    let (central, folder) = (Central::start(1), tempfile::tempdir().expect("a folder"));
+    let (central, folder) = (Server::start(1), tempfile::tempdir().expect("a folder"));
     for (file, why) in [
         (folder.path().join("none.csv"), "there is no such file; set CLI_BETS_FILE"),
         (folder.path().to_owned(), "is a directory"),
@@ -80,7 +80,7 @@ fn a_bets_file_that_cannot_be_read_is_named_with_its_key() {
 
 #[test]
 fn an_agency_above_num_agencies_is_told_so() {
-    let central = Central::start(2);
+    let central = Server::start(2);
     let error = refusal(&mut central.agency_with_rows(3, "Ana,Paz,1,2000-01-01,7574\n"));
     assert_names(&error, &["code 5", "no such agency"]);
     assert_eq!(central.bets(), "");
@@ -107,7 +107,7 @@ fn a_bets_file_that_cannot_be_written_is_named_with_its_key() {
 
 #[test]
 fn a_second_server_on_the_same_files_is_refused() {
-    let central = Central::start(1);
+    let central = Server::start(1);
     let error = refusal(&mut programs().server(central.folder.path()));
     assert_names(&error, &["bets.csv", "in use by another server", "STORAGE_FILEPATH"]);
     let ended = run(&mut central.agency_with_rows(1, "Ana,Paz,1,2000-01-01,7574\n"));

@@ -1,25 +1,23 @@
-//! `generar-compose.sh`: what it writes, what it refuses and what it warns of.
+//! `generar-compose.sh`: the file that it writes, its errors and its warnings.
 //!
-//! What Docker makes of the file is seen in `tests/docker.sh`; these need bash only.
+//! These tests need bash only. `tests/docker.sh` starts the containers.
 
 use serde_yaml::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use tempfile::TempDir;
+
+use crate::fixture::repository;
 
 const SCRIPT: &str = "generar-compose.sh";
 const COMMITTED: &str = "docker-compose-dev.yaml";
 
-/// Passed through to the clients, if they are set where Compose is called.
+/// Variables that Compose passes on to the clients if they are set.
 const CLIENT_VARIABLES: [&str; 7] =
     ["CLI_MODE", "CLI_LOG_LEVEL", "NOMBRE", "APELLIDO", "DOCUMENTO", "NACIMIENTO", "NUMERO"];
 
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A folder with the script and the bets of some agencies: the project as the script sees it.
+/// A folder with the script and the bets of some agencies.
 struct Project {
     folder: TempDir,
 }
@@ -43,7 +41,7 @@ impl Project {
         fs::read_to_string(self.path(name)).expect("the written file")
     }
 
-    /// Runs the script with a PATH on which there is nothing, so that all it has is bash.
+    /// Runs the script with an empty PATH, so that it has nothing but bash.
     fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         let mut command = Command::new("bash");
         command.args(["-c", r#"PATH=/nowhere; exec "$BASH" ./generar-compose.sh "$@""#, "bash"]);
@@ -52,7 +50,7 @@ impl Project {
         command.envs(variables.iter().copied()).output().expect("bash")
     }
 
-    /// What the script writes for so many agencies; it must succeed.
+    /// The file that the script writes for so many agencies, and its output. It must succeed.
     fn compose(&self, agencies: u32, variables: &[(&str, &str)]) -> (String, Output) {
         let output = self.run(&["compose.yaml", &agencies.to_string()], variables);
         assert!(output.status.success(), "{output:?}");
@@ -164,7 +162,7 @@ fn it_says_what_it_wrote() {
 }
 
 #[test]
-fn bad_arguments_are_answered_with_the_usage_and_leave_the_file_as_it_was() {
+fn bad_arguments_show_the_usage_and_leave_the_file_unchanged() {
     let project = Project::with_bets_of(1);
     fs::write(project.path("kept.yaml"), "precious").expect("a file");
     let bad: [&[&str]; 12] = [
@@ -192,7 +190,7 @@ fn bad_arguments_are_answered_with_the_usage_and_leave_the_file_as_it_was() {
 }
 
 #[test]
-fn missing_bets_are_named_with_the_command_that_makes_them() {
+fn files_that_are_missing_are_named_with_the_command_that_makes_them() {
     let project = Project::with_bets_of(2);
     fs::create_dir(project.path(".data/agency-3.csv")).expect("what Docker leaves of a missing file");
     let (_, output) = project.compose(4, &[]);
@@ -216,7 +214,7 @@ fn echo_clients_need_no_bets() {
 }
 
 #[test]
-fn a_file_outside_the_project_is_written_with_a_word_on_its_mounts() {
+fn a_file_outside_the_project_comes_with_a_note_on_its_mounts() {
     let project = Project::with_bets_of(1);
     let elsewhere = TempDir::new().expect("a temporary folder");
     let file = elsewhere.path().join("compose.yaml");

@@ -1,16 +1,15 @@
-//! Exercises 1 to 4: lines that come back.
+//! Exercises 1 to 4: the server sends each line back.
 
-use std::net::TcpListener;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::fixture::{Central, Wire, programs, run, start, wait_for};
+use crate::fixture::{FakeServer, ROW, Server, run, start, succeeded, wait_for};
 use loteria_tools::field;
 
 #[test]
 fn an_echo_client_gets_every_message_back_and_says_so() {
-    let central = Central::start(5);
+    let server = Server::start(5);
     let ended =
-        run(central.agency(3).env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "4").env("CLI_LOOP_PERIOD", "10ms"));
+        run(server.agency(3).env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "4").env("CLI_LOOP_PERIOD", "10ms"));
     assert_eq!(ended.status.code(), Some(0), "{:#?}", ended.lines);
     let said = ended.lines.join("\n");
     let mut rest = said.as_str();
@@ -22,7 +21,7 @@ fn an_echo_client_gets_every_message_back_and_says_so() {
     }
     assert!(rest.contains("[client] action: loop_finished | result: success | client_id: 3\n"), "{said}");
 
-    let ended = central.stop();
+    let ended = server.stop();
     for message in 1..=4 {
         let line =
             format!("action: receive_message | result: success | ip: 127.0.0.1 | msg: [CLIENT 3] Message N°{message}");
@@ -33,56 +32,48 @@ fn an_echo_client_gets_every_message_back_and_says_so() {
 }
 
 #[test]
-fn an_echo_client_pauses_between_messages_and_not_behind_the_last() {
-    let central = Central::start(5);
-    let began = Instant::now();
-    let mut client = central.agency(1);
-    let ended = run(client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "3").env("CLI_LOOP_PERIOD", "200ms"));
-    let took = began.elapsed().as_millis();
-    assert!(ended.status.success());
-    assert!(took >= 400, "two pauses take longer than {took} ms");
-    let began = Instant::now();
-    let mut client = central.agency(1);
-    assert!(
-        run(client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1").env("CLI_LOOP_PERIOD", "1h")).status.success()
-    );
-    assert!(began.elapsed().as_secs() < 60);
+fn an_echo_client_pauses_between_messages_and_not_after_the_last() {
+    let server = Server::start(5);
+    for (amount, period, least) in [("3", "200ms", 400), ("1", "1h", 0)] {
+        let began = Instant::now();
+        let mut client = server.agency(1);
+        client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", amount).env("CLI_LOOP_PERIOD", period);
+        succeeded(start(&mut client));
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(least), "{took:?}");
+        assert!(took < Duration::from_secs(60), "{took:?}");
+    }
 }
 
 #[test]
 fn an_echo_client_opens_a_connection_for_each_message() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let port = listener.local_addr().expect("an address").port();
-    let mut client = programs().client(&std::env::temp_dir(), 7, port);
+    let server = FakeServer::start();
+    let mut client = server.client(7);
     let client = start(client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "2").env("CLI_LOOP_PERIOD", "1ms"));
     for message in 1..=2 {
-        let mut connection = Wire::accept(&listener);
-        connection.expect(format!("[CLIENT 7] Message N°{message}\n").as_bytes());
-        connection.send(b"a ver").send(b" si vuelve\r\n").expect_closed();
+        let mut wire = server.accept();
+        wire.expect(format!("[CLIENT 7] Message N°{message}\n").as_bytes());
+        wire.send(b"a ver").send(b" si vuelve\r\n").expect_closed();
     }
-    let ended = client.wait().expect("it ended");
+    let ended = succeeded(client);
     assert_eq!(ended.lines_with("client_id: 7 | msg: a ver si vuelve").len(), 2, "{:#?}", ended.lines);
 }
 
 #[test]
 fn an_echo_client_asks_again_when_the_line_does_not_come_back() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let port = listener.local_addr().expect("an address").port();
-    let mut client = programs().client(&std::env::temp_dir(), 7, port);
-    let client = start(client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1"));
+    let server = FakeServer::start();
+    let client = start(server.client(7).env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1"));
     for answer in ["", "half a li", "a line\n"] {
-        let mut connection = Wire::accept(&listener);
-        connection.expect("[CLIENT 7] Message N°1\n".as_bytes()).send(answer.as_bytes());
+        server.accept().expect("[CLIENT 7] Message N°1\n".as_bytes()).send(answer.as_bytes());
     }
-    let ended = client.wait().expect("it ended");
-    assert_eq!(ended.status.code(), Some(0), "{:#?}", ended.lines);
+    let ended = succeeded(client);
     assert_eq!(ended.lines_with("receive_message | result: in_progress").len(), 2, "{:#?}", ended.lines);
     assert_eq!(ended.lines_with("receive_message | result: success").len(), 1, "{:#?}", ended.lines);
 }
 
 #[test]
-fn a_line_comes_back_unaltered_however_it_was_cut_and_the_connection_is_closed() {
-    let central = Central::start(5);
+fn a_line_comes_back_unaltered_however_it_is_cut() {
+    let server = Server::start(5);
     let long = [vec![b'x'; 8192], b"\n".to_vec()].concat();
     let lines: [&[u8]; 7] = [
         b"hola\n",
@@ -95,7 +86,7 @@ fn a_line_comes_back_unaltered_however_it_was_cut_and_the_connection_is_closed()
     ];
     for line in lines {
         for piece in [1.max(line.len() / 40), line.len()] {
-            let mut client = central.connect();
+            let mut client = server.connect();
             line.chunks(piece).for_each(|piece| {
                 client.send(piece);
             });
@@ -105,51 +96,50 @@ fn a_line_comes_back_unaltered_however_it_was_cut_and_the_connection_is_closed()
 }
 
 #[test]
-fn a_line_without_an_end_comes_back_when_its_sender_has_no_more() {
-    let central = Central::start(5);
+fn a_line_without_an_end_comes_back_after_a_half_close() {
+    let server = Server::start(5);
     for line in ["hola", "h", "hola\r"] {
-        central.connect().send(line.as_bytes()).end().expect(line.as_bytes()).expect_closed();
+        server.connect().send(line.as_bytes()).end().expect(line.as_bytes()).expect_closed();
     }
-    central.connect().end().expect_closed();
+    server.connect().end().expect_closed();
 }
 
 #[test]
 fn only_the_first_line_comes_back() {
-    let central = Central::start(5);
-    central.connect().send(b"uno\ndos\n").expect(b"uno\n").expect_closed();
-    central.connect().send(b"uno\ndos").end().expect(b"uno\n").expect_closed();
+    let server = Server::start(5);
+    server.connect().send(b"uno\ndos\n").expect(b"uno\n").expect_closed();
+    server.connect().send(b"uno\ndos").end().expect(b"uno\n").expect_closed();
 }
 
 #[test]
 fn a_line_that_is_too_long_is_refused_before_it_ends() {
-    let central = Central::start_with(5, |command| {
+    let server = Server::start_with(5, |command| {
         command.env("MAX_ECHO_LINE_BYTES", "10");
     });
-    central.connect().send(b"0123456789\n").expect(b"0123456789\n").expect_closed();
-    central.connect().send(b"0123456789a").expect_closed();
-    central.connect().send(b"0123456789").send(b"a\n").expect_closed();
+    server.connect().send(b"0123456789\n").expect(b"0123456789\n").expect_closed();
+    server.connect().send(b"0123456789a").expect_closed();
+    server.connect().send(b"0123456789").send(b"a\n").expect_closed();
     wait_for(
-        &central.process,
+        &server.process,
         "action: receive_message | result: fail | ip: 127.0.0.1 | error: a line of more than 10 bytes",
     );
 }
 
 #[test]
-fn what_an_echo_client_says_can_not_end_a_value_or_a_line_of_the_log() {
-    let central = Central::start(5);
+fn an_echo_line_can_not_end_a_value_or_a_line_of_the_log() {
+    let server = Server::start(5);
     let hostile = "a | result: fail | x: \u{1b}[2Jb\r\u{85}c\u{2028}d\u{7}\n";
-    central.connect().send(hostile.as_bytes()).expect(hostile.as_bytes()).expect_closed();
-    let line = wait_for(&central.process, "action: receive_message");
+    server.connect().send(hostile.as_bytes()).expect(hostile.as_bytes()).expect_closed();
+    let line = wait_for(&server.process, "action: receive_message");
     assert_eq!(field(&line, "msg"), Some("a / result: fail / x:  [2Jb  c d "), "{line:?}");
     assert_eq!(field(&line, "result"), Some("success"));
 }
 
 #[test]
 fn echo_sessions_and_agencies_are_served_side_by_side() {
-    let central = Central::start(1);
-    let mut slow = central.connect();
+    let server = Server::start(1);
+    let mut slow = server.connect();
     slow.send(b"despa");
-    let agency = run(&mut central.agency_with_rows(1, "Ana,Paz,1,2000-01-01,7574\n"));
-    assert!(agency.status.success(), "{:#?}", agency.lines);
+    succeeded(start(&mut server.agency_with_rows(1, ROW)));
     slow.send(b"cio\n").expect(b"despacio\n").expect_closed();
 }

@@ -1,25 +1,26 @@
-//! The bodies of the fuzz targets as property tests: on random bytes, and on the corpus that fuzzing left.
+//! The bodies of the fuzz targets as property tests, on random bytes and on the corpus of the fuzzer.
 
 use std::fs;
-use std::path::Path;
 
+use crate::fixture::repository;
+use crate::fuzz_bodies;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 proptest! {
     #[test]
-    fn any_stream_decodes_to_the_same_messages_however_it_is_cut(bytes in vec(any::<u8>(), 0..1024)) {
-        crate::fuzz_bodies::decoder(&bytes);
+    fn any_bytes_decode_to_the_same_messages_however_they_are_cut(bytes in vec(any::<u8>(), 0..1024)) {
+        fuzz_bodies::decoder(&bytes);
     }
 
     #[test]
-    fn any_peers_leave_a_central_whole(bytes in vec(any::<u8>(), 0..4096)) {
-        crate::fuzz_bodies::central(&bytes);
+    fn any_peers_leave_a_server_whole(bytes in vec(any::<u8>(), 0..4096)) {
+        fuzz_bodies::central(&bytes);
     }
 
     #[test]
     fn any_files_are_recovered_or_left_as_they_are(bytes in vec(any::<u8>(), 0..1024)) {
-        crate::fuzz_bodies::recovery(&bytes);
+        fuzz_bodies::recovery(&bytes);
     }
 
     #[test]
@@ -28,36 +29,36 @@ proptest! {
         tail in "([1-4],[A-Z,\"]{0,9})?",
         closings in "([1-3],[0-3],3\r\n){0,3}",
     ) {
-        crate::fuzz_bodies::recovery(&[rows.as_bytes(), tail.as_bytes(), &[0xff], closings.as_bytes()].concat());
+        fuzz_bodies::recovery(&[rows.as_bytes(), tail.as_bytes(), &[0xff], closings.as_bytes()].concat());
     }
 
     #[test]
     fn any_text_configures_a_server_or_is_refused_in_one_line(
         text in "(\\[?(DEFAULT|AGENCIES|x)\\]?\n)?((SERVER_PORT|MAX_CONNECTIONS|1|7|\\PC{0,5}) ?[=:]? ?(\\PC{0,8}|[0-9]{1,6})\n){0,5}",
     ) {
-        crate::fuzz_bodies::server_configuration(text.as_bytes());
+        fuzz_bodies::server_configuration(text.as_bytes());
     }
 
     #[test]
     fn any_text_configures_a_client_or_is_refused_in_one_line(
         text in "((server|loop|batch|id|mode|agency|\\PC{0,5}):( \\PC{0,8}|\n  (address|period|maxAmount|credential): \\PC{0,9})\n){0,5}",
     ) {
-        crate::fuzz_bodies::client_configuration(text.as_bytes());
+        fuzz_bodies::client_configuration(text.as_bytes());
     }
 }
 
 #[test]
-fn what_fuzzing_found_stays_mended() {
+fn the_corpus_of_each_fuzz_target_passes() {
     type Body = fn(&[u8]);
     let targets: [(&str, Body); 5] = [
-        ("decoder", crate::fuzz_bodies::decoder),
-        ("central", crate::fuzz_bodies::central),
-        ("recovery", crate::fuzz_bodies::recovery),
-        ("server_configuration", crate::fuzz_bodies::server_configuration),
-        ("client_configuration", crate::fuzz_bodies::client_configuration),
+        ("decoder", fuzz_bodies::decoder),
+        ("central", fuzz_bodies::central),
+        ("recovery", fuzz_bodies::recovery),
+        ("server_configuration", fuzz_bodies::server_configuration),
+        ("client_configuration", fuzz_bodies::client_configuration),
     ];
     for (target, body) in targets {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+        let folder = repository().join("fuzz/corpus").join(target);
         let files: Vec<_> =
             fs::read_dir(&folder).expect("a corpus").map(|entry| entry.expect("an entry").path()).collect();
         assert!(!files.is_empty(), "{} is empty", folder.display());

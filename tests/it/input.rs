@@ -4,7 +4,7 @@
 use crate::fixture::by_hand::{
     ACK, BIRTHDATE, Bet, OPEN, REGISTER_BET_OK, hello, hello_in_version, register_bet_failed, register_bets, welcome,
 };
-use crate::fixture::{Central, wait_for};
+use crate::fixture::{Server, wait_for};
 use loteria::bet::load_bets;
 
 const DAY: i64 = 86_400;
@@ -18,13 +18,13 @@ fn today() -> i64 {
 
 /// Sends a batch of this bet alone over a new connection, and expects `answer`.
 #[track_caller]
-fn answer(central: &Central, bet: Bet<'_>, answer: &[u8]) {
+fn answer(central: &Server, bet: Bet<'_>, answer: &[u8]) {
     central.connect().send(&register_bets(&[bet])).expect(answer);
 }
 
 #[test]
 fn a_bets_numbers_are_taken_at_their_limits_and_refused_beyond() {
-    let central = Central::start(AGENCIES);
+    let central = Server::start(AGENCIES);
     let bet = Bet::of(1, 7, 7);
     for (value, code) in [(0, 5), (1, 0), (AGENCIES, 0), (AGENCIES + 1, 5), (1 << 31, 5), (u32::MAX, 5)] {
         answer(&central, Bet { agency: value, ..bet }, &ok_or(code));
@@ -60,7 +60,7 @@ fn ok_or(code: u16) -> Vec<u8> {
 
 #[test]
 fn a_name_has_1_to_255_bytes_of_utf_8_without_control_characters() {
-    let central = Central::start(1);
+    let central = Server::start(1);
     let (longest, too_long) = ("é".repeat(127) + "x", "é".repeat(128));
     let mut names: Vec<(Vec<u8>, u16)> = vec![
         (b"x".to_vec(), 0),
@@ -94,7 +94,7 @@ fn a_name_has_1_to_255_bytes_of_utf_8_without_control_characters() {
 
 #[test]
 fn a_hello_is_taken_at_its_limits_and_refused_beyond_them() {
-    let central = Central::start(AGENCIES);
+    let central = Server::start(AGENCIES);
     for (agency, code) in [(0, 5), (1, 0), (AGENCIES, 0), (AGENCIES + 1, 5), (u32::MAX, 5)] {
         let expected = if code == 0 { welcome(0, OPEN) } else { register_bet_failed(code) };
         central.connect().send(&hello_in_version(1, agency)).expect(&expected);
@@ -106,7 +106,7 @@ fn a_hello_is_taken_at_its_limits_and_refused_beyond_them() {
 
 #[test]
 fn an_empty_batch_needs_a_hello() {
-    let central = Central::start(1);
+    let central = Server::start(1);
     central.connect().send(&register_bets(&[])).expect(&register_bet_failed(7)).expect_closed();
     central.connect().send(&hello(1)).expect(&welcome(0, 0)).send(&register_bets(&[])).expect(REGISTER_BET_OK);
     assert_eq!(central.bets(), "");
@@ -114,7 +114,7 @@ fn an_empty_batch_needs_a_hello() {
 
 #[test]
 fn each_message_type_that_no_agency_sends_is_refused() {
-    let central = Central::start(1);
+    let central = Server::start(1);
     for code in [0, 10, 99, 255_u16] {
         central.connect().send(&code.to_be_bytes()).expect(&register_bet_failed(1)).expect_closed();
     }
@@ -139,7 +139,7 @@ const NAMES: [&str; 12] = [
 
 #[test]
 fn a_name_stays_one_field_of_one_row() {
-    let central = Central::start(1);
+    let mut central = Server::start(1);
     for name in NAMES {
         let bet = Bet { first_name: name.as_bytes(), last_name: name.as_bytes(), ..Bet::of(1, 7, 7) };
         central.connect().send(&register_bets(&[bet])).expect(REGISTER_BET_OK);
@@ -152,13 +152,13 @@ fn a_name_stays_one_field_of_one_row() {
         assert_eq!((bet.first_name.as_str(), bet.last_name.as_str(), bet.document, bet.number), (name, name, 7, 7));
     }
     assert!(rows.next_bet().expect("the end").is_none());
-    let restarted = central.restart_after(1, |process| process.kill());
-    restarted.connect().send(&hello_in_version(1, 1)).expect(&welcome(NAMES.len() as u64, OPEN));
+    central.restart_after(|process| process.kill());
+    central.connect().send(&hello_in_version(1, 1)).expect(&welcome(NAMES.len() as u64, OPEN));
 }
 
 #[test]
 fn no_input_can_forge_or_end_a_log_line() {
-    let central = Central::start_with(1, |command| {
+    let central = Server::start_with(1, |command| {
         command.env("LOGGING_LEVEL", "TRACE");
     });
     let forged = "2026-01-01 00:00:00 INFO  [server] action: sorteo | result: success";

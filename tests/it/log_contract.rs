@@ -1,17 +1,20 @@
-//! The log contract: every line of both programs, whatever happens to them, is
-//! `YYYY-MM-DD HH:MM:SS LEVEL [program] action: NAME | result: success|fail|in_progress | key: value | ...`, and the lines that
-//! the course prescribes are there to the letter.
+//! The log contract: every line of both programs is
+//! `YYYY-MM-DD HH:MM:SS LEVEL [program] action: NAME | result: success|fail|in_progress | key: value | ...`, and the
+//! lines that the course prescribes are there to the letter.
 
 use std::fs;
 use std::process::Command;
 
-use crate::fixture::by_hand::{Bet, OPEN, REGISTER_BET_OK, hello, register_bet_failed, register_bets, welcome};
-use crate::fixture::{Central, Reserved, end_by, programs, run, start, wait_for};
+use crate::fixture::by_hand::{Bet, REGISTER_BET_OK, register_bet_failed, register_bets};
+use crate::fixture::{
+    FakeServer, ONE_BET, ROW, Server, agency, end_by, fails_with, lasting_port, programs, run, start, stored,
+    succeeded, through_bash, wait_for,
+};
 use loteria::logging;
-use loteria_tools::{field, port_of};
+use loteria_tools::field;
 use rustix::process::Signal;
 
-/// What is wrong with a line, if anything.
+/// The part of a line that breaks the contract, if any.
 fn fault_of(line: &str) -> Option<&'static str> {
     const SHAPE: &[u8] = b"dddd-dd-dd dd:dd:dd ";
     let (time, rest) = line.split_at_checked(SHAPE.len())?;
@@ -54,7 +57,7 @@ fn assert_keep_the_contract(lines: &[String]) {
 }
 
 #[test]
-fn this_file_knows_a_line_that_breaks_the_contract() {
+fn the_check_of_this_file_finds_lines_that_break_the_contract() {
     let good = "2026-11-21 12:00:00 INFO  [server] action: sorteo | result: success";
     assert_eq!(fault_of(good), None);
     assert_eq!(fault_of(&format!("{good} | msg:  | cantidad: 3")), None);
@@ -74,50 +77,49 @@ fn this_file_knows_a_line_that_breaks_the_contract() {
 }
 
 #[test]
-fn a_whole_contest_and_whatever_went_wrong_in_it_keep_the_contract_at_every_level() {
+fn a_round_with_every_kind_of_error_keeps_the_contract() {
     for level in ["DEBUG", "TRACE"] {
-        let central = Central::start_with(2, |server| {
+        let server = Server::start_with(2, |server| {
             server.env("LOGGING_LEVEL", level).env("MAX_ECHO_LINE_BYTES", "100");
         });
         let agency = |id, rows: &str| {
-            let mut agency = central.agency_with_rows(id, rows);
+            let mut agency = server.agency_with_rows(id, rows);
             agency.env("CLI_LOG_LEVEL", level);
             agency
         };
         let mut said = Vec::new();
-        let mut echo = central.agency(1);
+        let mut echo = server.agency(1);
         let echo = echo.env("CLI_MODE", "echo").env("CLI_LOOP_PERIOD", "1ms").env("CLI_LOG_LEVEL", level);
         said.extend(run(echo).lines);
         said.extend(run(&mut agency(1, "Ana,Paz,uno,2000-01-01,1\n")).lines);
         said.extend(run(&mut agency(9, "Ana,Paz,1,2000-01-01,1\n")).lines);
 
-        // Everything that a peer can do wrong, in short.
-        central.connect().send(b"\x07| bell\n").expect(b"\x07| bell\n").expect_closed();
-        central.connect().send(&[b'x'; 101]).expect_closed();
-        central.connect().send(&[0, 99]).expect(&register_bet_failed(1)).expect_closed();
-        central.connect().send(&[0, 1, 0]).end().expect_closed();
-        central.connect().send(&register_bets(&[Bet::of(1, 0, 1)])).expect(&register_bet_failed(2));
-        central.connect().send(&register_bets(&[Bet::of(3, 1, 1)])).expect(&register_bet_failed(5));
-        let mut older = central.connect();
-        older.send(&hello(2)).expect(&welcome(0, OPEN));
-        central.connect().send(&hello(2)).expect(&welcome(0, OPEN));
+        // One of each error that a peer can make.
+        server.connect().send(b"\x07| bell\n").expect(b"\x07| bell\n").expect_closed();
+        server.connect().send(&[b'x'; 101]).expect_closed();
+        server.connect().send(&[0, 99]).expect(&register_bet_failed(1)).expect_closed();
+        server.connect().send(&[0, 1, 0]).end().expect_closed();
+        server.connect().send(&register_bets(&[Bet::of(1, 0, 1)])).expect(&register_bet_failed(2));
+        server.connect().send(&register_bets(&[Bet::of(3, 1, 1)])).expect(&register_bet_failed(5));
+        let mut older = server.connect_as(2);
+        server.connect_as(2);
         older.expect(&register_bet_failed(10));
 
         let agencies = [1, 2].map(|id| start(&mut agency(id, "Ana,Paz,30904465,2000-01-01,7574\n")));
         for agency in agencies {
-            said.extend(agency.wait().expect("it ended").lines);
+            said.extend(succeeded(agency).lines);
         }
-        central.process.signal(Signal::USR1);
-        wait_for(&central.process, "action: estado");
-        let parked = central.connect();
-        said.extend(end_by(Signal::TERM, central.process).lines);
+        server.process.signal(Signal::USR1);
+        wait_for(&server.process, "action: estado");
+        let parked = server.connect();
+        said.extend(end_by(Signal::TERM, server.process).lines);
         drop(parked);
         assert_keep_the_contract(&said);
     }
 }
 
 #[test]
-fn the_ends_of_programs_that_can_not_begin_keep_the_contract() {
+fn programs_that_refuse_to_start_keep_the_contract() {
     let folder = tempfile::tempdir().expect("a folder");
     let hostile = "x | result: success\n2026-11-21 12:00:00 INFO  [server] action: forged | result: success\r\u{1b}[1m";
     fs::write(folder.path().join("config.yaml"), "server:\n  adress | forged: \"a\"\n\"b\\nc\": 1\n").expect("written");
@@ -143,67 +145,48 @@ fn the_ends_of_programs_that_can_not_begin_keep_the_contract() {
 }
 
 #[test]
-fn what_a_central_or_a_file_says_can_not_forge_a_line() {
-    let central = Central::start(1);
-    let folder = central.folder.path().join("x | result: success\nforged");
+fn text_from_a_server_or_a_path_can_not_forge_a_line() {
+    let server = Server::start(1);
+    let folder = server.folder.path().join("x | result: success\nforged");
     fs::create_dir(&folder).expect("made");
-    fs::write(folder.join("agency.csv"), "Ana,Paz,1,2000-01-01,7574\n").expect("written");
-    let mut agency = central.agency(1);
-    let ended = run(agency.env("CLI_BETS_FILE", folder.join("agency.csv")).env("CLI_LOG_LEVEL", "DEBUG"));
-    assert!(ended.status.success());
+    let ended = succeeded(start(agency(&folder, 1, server.port, ROW).env("CLI_LOG_LEVEL", "DEBUG")));
     assert_keep_the_contract(&ended.lines);
 
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let port = listener.local_addr().expect("an address").port();
-    let mut client = programs().client(central.folder.path(), 1, port);
-    let client = start(client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1"));
-    crate::fixture::Wire::accept(&listener).send("a | result: fail | \u{1b}[1m\u{2028}\r x\r\n".as_bytes());
-    let ended = client.wait().expect("it ended");
-    assert_eq!(
-        ended.lines_with("result: success | client_id: 1 | msg: a / result: fail / ").len(),
-        1,
-        "{:#?}",
-        ended.lines
-    );
+    let server = FakeServer::start();
+    let client = start(server.client(1).env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1"));
+    server.accept().send("a | result: fail | \u{1b}[1m\u{2028}\r x\r\n".as_bytes());
+    let ended = succeeded(client);
+    let echoed = "result: success | client_id: 1 | msg: a / result: fail / ";
+    assert_eq!(ended.lines_with(echoed).len(), 1, "{:#?}", ended.lines);
     assert_keep_the_contract(&ended.lines);
 }
 
 #[test]
 fn a_client_that_waits_for_its_server_says_in_progress_until_it_gives_up() {
-    let (folder, port) = (tempfile::tempdir().expect("a folder"), Reserved::port());
-    fs::write(folder.path().join("agency.csv"), "Ana,Paz,1,2000-01-01,7574\n").expect("written");
+    let (folder, port) = (tempfile::tempdir().expect("a folder"), lasting_port());
     for mode in ["lottery", "echo"] {
-        let mut client = programs().client(folder.path(), 1, port.number);
-        let ended = run(client.env("CLI_MODE", mode).env("CLI_RETRY_TIMEOUT", "300ms").env("CLI_LOG_LEVEL", "DEBUG"));
+        let mut client = agency(folder.path(), 1, port, ROW);
+        client.env("CLI_MODE", mode).env("CLI_RETRY_TIMEOUT", "300ms").env("CLI_LOG_LEVEL", "DEBUG");
+        let ended = fails_with(start(&mut client), "gave up");
         assert_keep_the_contract(&ended.lines);
         assert!(!ended.lines_with("result: in_progress").is_empty(), "{:#?}", ended.lines);
-        assert_eq!(ended.lines_with("result: fail").len(), 1, "{:#?}", ended.lines);
     }
 }
 
 #[test]
 fn the_prescribed_lines_are_there_to_the_letter() {
-    let central = Central::start_with(1, |server| {
-        server.env("LOGGING_LEVEL", "debug");
+    let server = Server::start_with(1, |server| {
+        server.env_remove("SERVER_LISTEN_BACKLOG").env("LOGGING_LEVEL", "debug");
     });
-    let mut echo = central.agency(3);
+    let mut echo = server.agency(3);
     let echo = run(echo.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1").env("CLI_LOOP_PERIOD", "1m30s"));
-    central.connect().send(&register_bets(&[Bet::of(1, 30_904_465, 7574)])).expect(REGISTER_BET_OK);
-    central.connect().send(&register_bets(&[Bet::of(1, 1, 1), Bet::of(1, 0, 1)])).expect(&register_bet_failed(2));
-    let rows = format!("{}Ana,Paz,2,2000-01-01,1\nAna,Paz,3,2000-01-01,1\n", "Ana,Paz,1,2000-01-01,7574\n");
-    let mut one_bet = central.agency(1);
-    one_bet.envs([
-        ("NOMBRE", "Ana"),
-        ("APELLIDO", "Paz"),
-        ("DOCUMENTO", "1"),
-        ("NACIMIENTO", "2000-01-01"),
-        ("NUMERO", "2"),
-    ]);
-    let one_bet = run(&mut one_bet);
-    let contest =
-        run(central.agency_with_rows(1, &("Ana,Paz,0001,2000-01-01,7574\n".repeat(2) + &rows)).env("CLI_ID", "1"));
-    let address = format!("127.0.0.1:{}", central.port);
-    let server = end_by(Signal::TERM, central.process);
+    server.connect().send(&register_bets(&[Bet::of(1, 30_904_465, 7574)])).expect(REGISTER_BET_OK);
+    server.connect().send(&register_bets(&[Bet::of(1, 1, 1), Bet::of(1, 0, 1)])).expect(&register_bet_failed(2));
+    let one_bet = run(server.agency(1).envs(ONE_BET));
+    let rows = ROW.repeat(3) + "Ana,Paz,2,2000-01-01,1\n" + "Ana,Paz,3,2000-01-01,1\n";
+    let round = run(&mut server.agency_with_rows(1, &rows));
+    let address = format!("127.0.0.1:{}", server.port);
+    let server = end_by(Signal::TERM, server.process);
 
     let prescribed = [
         (
@@ -234,9 +217,9 @@ fn the_prescribed_lines_are_there_to_the_letter() {
                 .to_owned(),
         ),
         (&echo, "[client] action: loop_finished | result: success | client_id: 3$".to_owned()),
-        (&one_bet, "[client] action: apuesta_enviada | result: success | dni: 1 | numero: 2$".to_owned()),
-        (&contest, "[client] action: apuesta_enviada | result: success | cantidad: 3$".to_owned()),
-        (&contest, "[client] action: consulta_ganadores | result: success | cant_ganadores: 2$".to_owned()),
+        (&one_bet, "[client] action: apuesta_enviada | result: success | dni: 30904465 | numero: 2201$".to_owned()),
+        (&round, "[client] action: apuesta_enviada | result: success | cantidad: 3$".to_owned()),
+        (&round, "[client] action: consulta_ganadores | result: success | cant_ganadores: 2$".to_owned()),
     ];
     for (ended, text) in prescribed {
         let found = match text.strip_suffix('$') {
@@ -248,41 +231,31 @@ fn the_prescribed_lines_are_there_to_the_letter() {
 }
 
 #[test]
-fn a_server_goes_on_when_nobody_reads_its_log_any_more() {
-    // The reader goes once it has seen the port.
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut server = Command::new("bash");
-    server
-        .args(["-c", "exec \"$0\" > >(sed -u '/action: listen/q')"])
-        .arg(programs().server)
-        .current_dir(folder.path());
-    let server = start(server.env("SERVER_PORT", "0").env("NUM_AGENCIES", "1"));
-    let port = port_of(&server).expect("it says its port");
+fn a_server_goes_on_after_the_reader_of_its_log_has_gone() {
+    let server = Server::start_with(1, |command| {
+        // The reader ends once it has seen the port.
+        through_bash(command, "exec \"$0\" > >(sed -u '/action: listen/q')");
+    });
     for _ in 0..3 {
-        let mut agency = crate::fixture::Wire::connect(port);
-        agency.send(&register_bets(&[Bet::of(1, 1, 1)])).expect(REGISTER_BET_OK);
-        crate::fixture::Wire::connect(port).send(b"hola\n").expect(b"hola\n").expect_closed();
+        server.connect().send(&register_bets(&[Bet::of(1, 1, 1)])).expect(REGISTER_BET_OK);
+        server.connect().send(b"hola\n").expect(b"hola\n").expect_closed();
     }
-    server.terminate();
-    let ended = server.wait().expect("it ended");
-    assert_eq!(ended.status.code(), Some(0), "{:#?}", ended.lines);
+    server.process.terminate();
+    let ended = succeeded(server.process);
     let last = ended.lines.last().map_or("", String::as_str);
     assert!(last.contains("action: listen"), "nor does it complain elsewhere: {:#?}", ended.lines);
 }
 
 #[test]
-fn a_client_goes_on_when_nobody_reads_its_log() {
-    let central = Central::start(1);
-    let rows = "Ana,Paz,1,2000-01-01,7574\n";
-    let prepared = central.agency_with_rows(1, rows);
-    let mut agency = Command::new("bash");
-    agency.args(["-c", "exec \"$0\" > >(true)"]).arg(programs().client).current_dir(central.folder.path());
-    agency.envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    assert_eq!(run(&mut agency).status.code(), Some(0));
-    assert_eq!(central.bets(), "1,Ana,Paz,1,2000-01-01,7574\r\n");
+fn a_client_goes_on_without_a_reader_of_its_log() {
+    let server = Server::start(1);
+    let mut agency = server.agency_with_rows(1, ROW);
+    through_bash(&mut agency, "exec \"$0\" > >(true)");
+    succeeded(start(&mut agency));
+    assert_eq!(server.bets(), stored(1, ROW));
 }
 
-/// Set in the process that is to panic.
+/// Set in the process that panics.
 const PANIC: &str = "LOTERIA_TEST_PANICS";
 
 #[test]
@@ -292,7 +265,7 @@ fn a_panic_is_a_line_of_the_contract_too() {
         panic!("un pánico | result: success\n2026-11-21 12:00:00 INFO  [server] action: forged | result: success");
     }
     let this = std::env::current_exe().expect("this program");
-    let test = ["--exact", "a_panic_is_a_line_of_the_contract_too", "--nocapture", "--test-threads=1"];
+    let test = ["--exact", "log_contract::a_panic_is_a_line_of_the_contract_too", "--nocapture", "--test-threads=1"];
     let ended = run(Command::new(this).args(test).env(PANIC, "1"));
     let said: Vec<String> = ended.lines_with("[server]").into_iter().map(str::to_owned).collect();
     // The harness may have begun the line.

@@ -1,44 +1,31 @@
 //! Exercise 5: each agency sends the one bet of its environment.
 
-use std::process::Command;
-
 use crate::fixture::by_hand::{OPEN, hello, welcome};
-use crate::fixture::{Central, refusal, run, start};
-
-const BET: [(&str, &str); 5] = [
-    ("NOMBRE", "Santiago Lionel"),
-    ("APELLIDO", "Lorca"),
-    ("DOCUMENTO", "30904465"),
-    ("NACIMIENTO", "1999-03-17"),
-    ("NUMERO", "2201"),
-];
-
-fn with_bet(mut agency: Command) -> Command {
-    agency.envs(BET);
-    agency
-}
+use crate::fixture::{ONE_BET, ROW, Server, refusal, run, start, succeeded};
 
 #[test]
-fn the_bet_is_stored_and_both_sides_say_so() {
-    let central = Central::start(5);
-    let ended = run(&mut with_bet(central.agency(2)));
+fn the_bet_is_stored_and_both_programs_say_so() {
+    let server = Server::start(5);
+    let ended = run(server.agency(2).envs(ONE_BET));
     assert_eq!(ended.status.code(), Some(0), "{:#?}", ended.lines);
     assert_eq!(
         ended.lines_with("[client] action: apuesta_enviada | result: success | dni: 30904465 | numero: 2201").len(),
         1
     );
-    assert_eq!(central.bets(), "2,Santiago Lionel,Lorca,30904465,1999-03-17,2201\r\n");
-    let ended = central.stop();
+    assert_eq!(server.bets(), "2,Santiago Lionel,Lorca,30904465,1999-03-17,2201\r\n");
+    let ended = server.stop();
     let stored = "[server] action: apuesta_almacenada | result: success | dni: 30904465 | numero: 2201";
     assert_eq!(ended.lines_with(stored).len(), 1, "{:#?}", ended.lines);
 }
 
 #[test]
-fn five_agencies_send_theirs_at_once() {
-    let central = Central::start(5);
-    let agencies: Vec<_> = (1..=5).map(|id| start(&mut with_bet(central.agency(id)))).collect();
-    assert!(agencies.into_iter().all(|agency| agency.wait().expect("it ended").status.success()));
-    let bets = central.bets();
+fn five_agencies_send_their_bets_at_once() {
+    let server = Server::start(5);
+    let agencies: Vec<_> = (1..=5).map(|id| start(server.agency(id).envs(ONE_BET))).collect();
+    for agency in agencies {
+        succeeded(agency);
+    }
+    let bets = server.bets();
     let mut rows: Vec<&str> = bets.lines().collect();
     rows.sort_unstable();
     let expected: Vec<String> =
@@ -47,46 +34,48 @@ fn five_agencies_send_theirs_at_once() {
 }
 
 #[test]
-fn the_bet_does_not_close_the_agency_and_another_run_sends_another() {
-    let central = Central::start(1);
+fn one_bet_does_not_close_the_agency_and_another_run_sends_another() {
+    let server = Server::start(1);
     for _ in 0..2 {
-        assert!(run(&mut with_bet(central.agency(1))).status.success());
+        assert!(run(server.agency(1).envs(ONE_BET)).status.success());
     }
-    assert_eq!(central.bets().lines().count(), 2);
-    central.connect().send(&hello(1)).expect(&welcome(2, OPEN));
+    assert_eq!(server.bets().lines().count(), 2);
+    server.connect().send(&hello(1)).expect(&welcome(2, OPEN));
 }
 
 #[test]
-fn the_bet_wins_over_a_file_and_needs_no_hello() {
-    let central = Central::start(1);
-    let mut agency = with_bet(central.agency_with_rows(1, "Ana,Paz,1,2000-01-01,7574\n"));
-    assert!(run(agency.env("CLI_HANDSHAKE", "false")).status.success());
-    assert_eq!(central.bets(), "1,Santiago Lionel,Lorca,30904465,1999-03-17,2201\r\n");
+fn the_bet_takes_precedence_over_a_file_and_needs_no_hello() {
+    let server = Server::start(1);
+    let mut agency = server.agency_with_rows(1, ROW);
+    assert!(run(agency.envs(ONE_BET).env("CLI_HANDSHAKE", "false")).status.success());
+    assert_eq!(server.bets(), "1,Santiago Lionel,Lorca,30904465,1999-03-17,2201\r\n");
 }
 
 #[test]
-fn names_that_are_not_plain_arrive_as_they_are() {
-    let central = Central::start(1);
-    let mut agency = with_bet(central.agency(1));
-    assert!(run(agency.env("NOMBRE", "María \"la\" Ñata").env("APELLIDO", "O'Higgins, de")).status.success());
-    assert_eq!(central.bets(), "1,\"María \"\"la\"\" Ñata\",\"O'Higgins, de\",30904465,1999-03-17,2201\r\n");
+fn names_with_quotes_commas_and_accents_arrive_unaltered() {
+    let server = Server::start(1);
+    let mut agency = server.agency(1);
+    assert!(
+        run(agency.envs(ONE_BET).env("NOMBRE", "María \"la\" Ñata").env("APELLIDO", "O'Higgins, de")).status.success()
+    );
+    assert_eq!(server.bets(), "1,\"María \"\"la\"\" Ñata\",\"O'Higgins, de\",30904465,1999-03-17,2201\r\n");
 }
 
 #[test]
-fn a_bet_with_a_variable_missing_is_refused_by_the_name_of_the_variable() {
-    let central = Central::start(1);
-    for (variable, _) in BET {
-        let error = refusal(with_bet(central.agency(1)).env_remove(variable));
+fn a_missing_variable_of_the_bet_is_named() {
+    let server = Server::start(1);
+    for (variable, _) in ONE_BET {
+        let error = refusal(server.agency(1).envs(ONE_BET).env_remove(variable));
         assert!(error.contains(variable), "{error}");
-        let error = refusal(with_bet(central.agency(1)).env(variable, ""));
+        let error = refusal(server.agency(1).envs(ONE_BET).env(variable, ""));
         assert!(error.contains(variable), "{error}");
     }
-    assert_eq!(central.bets(), "");
+    assert_eq!(server.bets(), "");
 }
 
 #[test]
-fn a_bet_that_is_not_valid_is_refused_by_the_name_of_the_variable_and_what_would_be() {
-    let central = Central::start(1);
+fn an_invalid_variable_of_the_bet_is_named_with_the_values_that_are_valid() {
+    let server = Server::start(1);
     for (variable, value, valid) in [
         ("NOMBRE", "x\u{7}y", "control character"),
         ("APELLIDO", &"ñ".repeat(128), "255 bytes"),
@@ -102,9 +91,9 @@ fn a_bet_that_is_not_valid_is_refused_by_the_name_of_the_variable_and_what_would
         ("NUMERO", "siete", "0 and 9999"),
         ("NUMERO", "99999999999999999999", "0 and 9999"),
     ] {
-        let error = refusal(with_bet(central.agency(1)).env(variable, value));
+        let error = refusal(server.agency(1).envs(ONE_BET).env(variable, value));
         assert!(error.starts_with(variable) && error.contains(valid), "{variable} {value}: {error}");
     }
-    assert_eq!(central.bets(), "");
-    assert!(central.stop().lines_with("accept_connections | result: success").is_empty(), "refused before connecting");
+    assert_eq!(server.bets(), "");
+    assert!(server.stop().lines_with("accept_connections | result: success").is_empty(), "refused before connecting");
 }

@@ -1,43 +1,41 @@
-//! What whoever runs the central can ask of it while it runs.
+//! The signals by which an operator asks a running server.
 
 use std::fs;
 
-use crate::fixture::{Central, run};
+use crate::fixture::{ROW, Server, run, start, succeeded, wait_for};
 use rustix::process::Signal;
 
-const ROW: &str = "Ana,Paz,30904465,1999-03-17,7574\r\n";
-
 #[test]
-fn sigusr1_says_where_the_central_stands_and_who_is_missing_for_the_draw() {
-    let central = Central::start(3);
-    assert_eq!(central.state(1, "faltan_cerrar"), "1 2 3");
+fn sigusr1_logs_the_state_and_the_agencies_missing_for_the_draw() {
+    let server = Server::start(3);
+    assert_eq!(server.state("faltan_cerrar"), "1 2 3");
 
-    let parked = crate::fixture::start(&mut central.agency_with_rows(2, ROW));
-    central.process.wait_for("action: cierre_agencia").expect("agency 2 closes");
-    assert_eq!(central.state(2, "faltan_cerrar"), "1 3");
-    assert_eq!(central.state(3, "apuestas"), "1");
-    assert_eq!(central.state(4, "agencias_cerradas"), "1");
-    assert_eq!(central.state(5, "conexiones"), "1");
-    assert_eq!(central.state(6, "esperando_sorteo"), "1");
+    let parked = start(&mut server.agency_with_rows(2, ROW));
+    wait_for(&server.process, "action: cierre_agencia");
+    assert_eq!(server.state("faltan_cerrar"), "1 3");
+    assert_eq!(server.state("apuestas"), "1");
+    assert_eq!(server.state("agencias_cerradas"), "1");
+    assert_eq!(server.state("conexiones"), "1");
+    assert_eq!(server.state("esperando_sorteo"), "1");
 
-    let others = [1, 3].map(|id| crate::fixture::start(&mut central.agency_with_rows(id, ROW)));
+    let others = [1, 3].map(|id| start(&mut server.agency_with_rows(id, ROW)));
     for agency in others.into_iter().chain([parked]) {
-        assert!(agency.wait().expect("it ended").status.success());
+        succeeded(agency);
     }
-    assert_eq!(central.state(7, "faltan_cerrar"), "ninguna");
+    assert_eq!(server.state("faltan_cerrar"), "ninguna");
 }
 
 #[test]
 fn sighup_reads_the_level_of_the_log_again() {
-    let central = Central::start(1);
-    fs::write(central.folder.path().join("config.ini"), "[DEFAULT]\nLOGGING_LEVEL = DEBUG\n").expect("written");
-    central.process.signal(Signal::HUP);
-    central.process.wait_for("action: config | result: success | logging_level: DEBUG").expect("it says so");
-    run(&mut central.agency_with_rows(1, ROW));
-    assert!(central.process.wait_for("DEBUG").is_some(), "{:#?}", central.process.lines());
+    let server = Server::start(1);
+    fs::write(server.folder.path().join("config.ini"), "[DEFAULT]\nLOGGING_LEVEL = DEBUG\n").expect("written");
+    server.process.signal(Signal::HUP);
+    wait_for(&server.process, "action: config | result: success | logging_level: DEBUG");
+    run(&mut server.agency_with_rows(1, ROW));
+    wait_for(&server.process, " DEBUG [server] action: ");
 
-    fs::write(central.folder.path().join("config.ini"), "[DEFAULT]\nLOGGING_LEVEL = LOUD\n").expect("written");
-    central.process.signal(Signal::HUP);
-    let line = central.process.wait_for("action: config | result: fail").expect("it says so");
+    fs::write(server.folder.path().join("config.ini"), "[DEFAULT]\nLOGGING_LEVEL = LOUD\n").expect("written");
+    server.process.signal(Signal::HUP);
+    let line = wait_for(&server.process, "action: config | result: fail");
     assert!(line.contains("LOUD") && line.contains("CRITICAL"), "{line}");
 }

@@ -3,10 +3,9 @@
 use std::rc::Rc;
 
 use fastrand::Rng;
-use loteria::bet::{Bet, Day, MAX_NAME_BYTES, WINNER_NUMBER};
+use loteria::bet::{Bet, Day, MAX_NAME_BYTES, Name, WINNER_NUMBER, store_bets};
 use loteria::client::conversation::{Conversation, Failure, Manner};
 use loteria::client::source::{BetSource, SourceError};
-use loteria::bet::store_bets;
 use loteria::config::Credential;
 
 use crate::chance::Chance;
@@ -53,6 +52,10 @@ impl Agency {
         let rows = bets.iter().map(|bet| row(*bet)).collect();
         Agency { number, bets, rows, winners, acknowledged: 0, is_told: false, newest_link: None, newest_heard: None }
     }
+}
+
+fn name(text: &'static str) -> Name<'static> {
+    text.try_into().expect("a name")
 }
 
 fn row(bet: Bet<'_>) -> Vec<u8> {

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use loteria::bet::{Bet, Day};
+use loteria::bet::{Bet, Day, Name, load_bets};
 use loteria::buffer::Buffer;
 use loteria::central::credentials::Credentials;
 use loteria::central::{self, Central, ConnectionId, Event, Limits, Now, Wants};
-use loteria::ledger::file::{FileLedger, SyncPolicy, load_bets};
+use loteria::config::Credential;
+use loteria::ledger::file::{FileLedger, SyncPolicy};
 use loteria::ledger::{Ledger, Outcome, Recovered};
 use loteria::lottery::Lottery;
-use loteria::protocol::{self, Batch, Credential, Message, Scanner};
+use loteria::protocol::{self, Batch, Message, MessageLimits, Scanner};
 use slotmap::SlotMap;
 
 use super::memory::Memory;
@@ -60,7 +61,8 @@ struct Peer {
 fn limits() -> Limits {
     Limits {
         connections: PEERS,
-        protocol: protocol::Limits { message_bytes: 600, batch_bets: 6 },
+        message_bytes: 600,
+        batch_bets: 6,
         echo_line_bytes: 40,
         anonymous_bytes: 600,
         unsent_bytes: 64,
@@ -267,7 +269,7 @@ impl World {
 
 /// A lottery session is told nothing but replies, and no winners before the draw.
 fn check_replies(heard: &[u8], lottery: &Lottery) {
-    let mut scanner = Scanner::new(protocol::Limits { message_bytes: 1 << 20, batch_bets: 0 });
+    let mut scanner = Scanner::new(MessageLimits { message_bytes: 1 << 20, batch_bets: 0 });
     let mut rest = heard;
     while let Some(length) = scanner.scan(rest).expect("messages") {
         match Message::decode(&rest[..length]).expect("a message") {
@@ -295,13 +297,14 @@ fn batch(script: &mut Script<'_>) -> Vec<u8> {
     let mut bytes = Buffer::new();
     let mut batch = Batch::begin(&mut bytes);
     let agency = script.below(AGENCIES as usize + 2) as u32;
+    let ana = Name::try_from("Ana").expect("a name");
     for _ in 0..script.below(5) {
         let name_bytes = script.below(20);
         let name = String::from_utf8_lossy(script.bytes(name_bytes)).into_owned();
         let bet = Bet {
             agency: if script.byte() == 1 { script.number() } else { agency },
-            first_name: if name.is_empty() { "Ana" } else { &name }.into(),
-            last_name: "Paz".into(),
+            first_name: Name::try_from(name.as_str()).unwrap_or(ana),
+            last_name: ana,
             document: if script.byte() == 1 { script.number() } else { 30_904_465 },
             birthdate: Day::OLDEST_BIRTHDATE,
             number: if script.byte() == 1 { script.number() } else { 7574 },

@@ -1,4 +1,4 @@
-//! Both configuration files: any text is parsed or refused, and each error fits into one line of the log.
+//! Both configuration files: any text is accepted or refused, and the error fits into one line of the log.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Bytes to messages: whatever they are and however they are cut, they mean the same, and nothing else encodes to them.
+//! Any bytes decode to the same messages however they are cut, and those encode to the same bytes.
 
 use loteria::buffer::Buffer;
 use loteria::protocol::{Malformed, Message, MessageLimits, Scanner};
@@ -19,7 +19,7 @@ pub fn decoder(bytes: &[u8]) {
     whole.0.iter().for_each(|frame| check_frame(frame));
 }
 
-/// The messages of a stream that arrives in pieces of these lengths (the rest at once), and why no more follow.
+/// The messages of a stream that arrives in pieces of these lengths, then the rest, and the error that ends it.
 fn scan<'a>(stream: &'a [u8], pieces: &[usize]) -> (Vec<&'a [u8]>, Option<Malformed>) {
     let mut scanner = Scanner::new(LIMITS);
     let mut frames = Vec::new();

@@ -1,4 +1,4 @@
-//! A file that is only in memory, and can refuse to be written.
+//! A file in memory whose disk can become full.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -13,10 +13,11 @@ pub struct Memory(Rc<RefCell<File>>);
 #[derive(Debug, Default)]
 struct File {
     bytes: Vec<u8>,
-    /// Where reading stands.
+    /// The offset of the next read.
     position: usize,
-    /// How many bytes the next write takes before the disk is full, if it is to fail.
+    /// The bytes that the next write takes before the disk is full, if it fills up.
     room: Option<usize>,
+    syncs_fail: bool,
 }
 
 impl Memory {
@@ -31,6 +32,11 @@ impl Memory {
     /// The next write stops after `room` bytes, and the one after that fails.
     pub fn fill_up(&self, room: usize) {
         self.0.borrow_mut().room = Some(room);
+    }
+
+    /// Every sync from now on fails.
+    pub fn refuse_syncs(&self) {
+        self.0.borrow_mut().syncs_fail = true;
     }
 }
 
@@ -81,6 +87,6 @@ impl Medium for Memory {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        Ok(())
+        if self.0.borrow().syncs_fail { Err(ErrorKind::Other.into()) } else { Ok(()) }
     }
 }

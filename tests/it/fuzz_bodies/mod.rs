@@ -1,7 +1,5 @@
-//! What must hold for any bytes whatever. `fuzz/` runs these with a fuzzer's bytes, `tests/fuzzing.rs` with random ones and
-//! with the corpus of the repository, so that the guard does not need a fuzzer.
-//!
-//! Each function takes bytes and panics if what it checks does not hold.
+//! Invariants that hold for any bytes. `fuzz/` runs these functions on a fuzzer's bytes, and `tests/it/fuzzing.rs` on random
+//! bytes and on the corpus of the repository. Each panics if its invariant does not hold.
 
 #![allow(dead_code, unused_imports, reason = "each fuzz target uses one of them")]
 
@@ -15,4 +13,5 @@ mod script;
 pub use central::central;
 pub use configuration::{client_configuration, server_configuration};
 pub use decoder::decoder;
+pub use memory::Memory;
 pub use recovery::recovery;

@@ -1,8 +1,9 @@
-//! Recovery from any two files: it refuses and changes nothing, or what it keeps is whole and recovers to the same again.
+//! Recovery from any two files: it refuses and changes nothing, or it leaves files that recover to the same again.
 
 use loteria::bet::load_bets;
-use loteria::ledger::file::{Recovered, RecoveryError, Store, Sync};
-use loteria::lottery::Lottery;
+use loteria::central::restore;
+use loteria::ledger::file::{FileLedger, RecoveryError, Summary, SyncPolicy};
+use loteria::lottery::{Contradiction, Lottery};
 
 use super::memory::Memory;
 
@@ -25,13 +26,14 @@ pub fn recovery(bytes: &[u8]) {
     assert_eq!(count(&bets.bytes()), recovered.bets);
 
     let again = recover(&bets, &closings).expect("what recovery left is whole");
-    assert_eq!(again, Recovered { truncated_bytes: 0, ..recovered });
+    assert_eq!(again, Summary { truncated_bytes: 0, ..recovered });
 }
 
-fn recover(bets: &Memory, closings: &Memory) -> Result<Recovered, RecoveryError> {
+fn recover(bets: &Memory, closings: &Memory) -> Result<Summary, RecoveryError<Contradiction>> {
     let mut lottery = Lottery::new(AGENCIES);
-    let (_, recovered) = Store::recover(bets.clone(), closings.clone(), Sync::Always, &mut lottery)?;
-    Ok(recovered)
+    let replay = |step: loteria::ledger::Recovered<'_>| restore(&mut lottery, step);
+    let (_, summary) = FileLedger::recover(bets.clone(), closings.clone(), SyncPolicy::Always, replay)?;
+    Ok(summary)
 }
 
 fn count(bets: &[u8]) -> u64 {

@@ -1,6 +1,6 @@
 //! Arbitrary bytes, read as decisions.
 
-/// What is left of the bytes. Once they are used up every decision is 0.
+/// The bytes that are left. After the last one every decision is 0.
 pub struct Script<'a>(&'a [u8]);
 
 impl<'a> Script<'a> {
