@@ -25,6 +25,8 @@ pub enum Owner {
     Echo(usize),
     /// It never says anything.
     Silent,
+    /// It never ends its first message.
+    Stuck,
 }
 
 /// The standing of a connection at the server.
