@@ -153,8 +153,7 @@ impl Process {
         self.clock.now().instant
     }
 
-    /// One round of the loop, as the reactor's: a turn, if anything wakes it, then new
-    /// connections.
+    /// One round of the loop, as the reactor's: a turn, if anything wakes it, then new connections.
     pub fn round(&mut self) -> Result<(), TurnError> {
         let (network, clock) = (Rc::clone(&self.network), Rc::clone(&self.clock));
         let mut surroundings = Surroundings { network: &network, clock: &clock };
@@ -229,7 +228,7 @@ impl Process {
 
     fn echoed_in_flight(&self) -> Option<EchoedInFlight> {
         let network = self.network.borrow();
-        let echo = network.links.values().filter(|link| matches!(link.owner, Owner::Echo(_)));
+        let echo = network.links.values().filter(|link| matches!(link.owner, Owner::Echo { .. }));
         let commit = self.central().is_in_flight().then(|| self.desk.borrow().begun)?;
         Some(EchoedInFlight { commit, bytes: echo.map(|link| link.written).sum() })
     }

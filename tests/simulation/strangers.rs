@@ -31,7 +31,7 @@ impl Stranger {
             1 => (Owner::Stuck, PART_OF_HELLO.to_vec()),
             _ => {
                 let line = line(random);
-                (Owner::Echo(line.len()), line)
+                (Owner::Echo { bytes: line.len(), ends_with_input: !line.ends_with(b"\n") }, line)
             }
         };
         let link = network.connect(owner);
@@ -45,15 +45,14 @@ impl Stranger {
             let bytes = random.usize(1..=self.line.len() - self.said);
             network.send(self.link, &self.line[self.said..self.said + bytes]);
             self.said += bytes;
-            // A line without a line break ends with the input.
-            let is_echo = matches!(self.owner, Owner::Echo(_));
-            if is_echo && self.said == self.line.len() && !self.line.ends_with(b"\n") {
+            let ends = matches!(self.owner, Owner::Echo { ends_with_input: true, .. });
+            if ends && self.said == self.line.len() {
                 network.finish(self.link, End::Closed);
             }
             return Ok(true);
         }
         self.heard.extend(network.hear(self.link));
-        let is_echoed = matches!(self.owner, Owner::Echo(_)) && self.line.starts_with(&self.heard);
+        let is_echoed = matches!(self.owner, Owner::Echo { .. }) && self.line.starts_with(&self.heard);
         if !is_echoed && !UNAVAILABLE.starts_with(&self.heard) {
             return Err(format!("connection {} said {:02x?} and hears {:02x?}", self.link, self.line, self.heard));
         }

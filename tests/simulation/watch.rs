@@ -109,15 +109,17 @@ fn check_readiness(process: &Process, link: &Link, wants: Wants, unsent: usize) 
 
 /// Connections that are not of the lottery wait for no commit, and a line that is whole is echoed in the same turn.
 fn check_echo(link: &Link, wants: Wants, unsent: usize) -> Result<(), &'static str> {
-    let line = match link.owner {
+    let (bytes, is_whole) = match link.owner {
         Owner::Agency(_) | Owner::Stuck => return Ok(()),
-        Owner::Echo(line) => line,
-        Owner::Silent => 0,
+        Owner::Echo { bytes, ends_with_input } => {
+            (bytes, link.read == bytes && (!ends_with_input || link.has_read_end))
+        }
+        Owner::Silent => (0, false),
     };
     if wants == Wants::Settlement {
         return Err("it waits for a commit that it has no part in");
     }
-    if link.read == line && line > 0 && !link.is_ended() && link.written + unsent < line && wants != Wants::Input {
+    if is_whole && !link.is_ended() && link.written + unsent < bytes {
         return Err("its line is not echoed");
     }
     Ok(())
