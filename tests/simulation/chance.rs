@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-/// What the simulator asks of [`Rng`] beside numbers.
+/// Decisions that [`Rng`] does not offer.
 pub trait Chance {
     /// True once in `times`.
     fn one_in(&mut self, times: usize) -> bool;

@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 macro_rules! happenings {
     ($($name:ident: $words:literal,)*) => {
@@ -74,13 +74,15 @@ happenings! {
     EmptyAgency: "agencies without a bet",
     Echoed: "lines echoed",
     EchoedInFlight: "lines echoed while a commit was in flight",
-    SilentExpired: "silent connections closed",
+    SilentClosed: "silent connections closed",
+    StuckClosed: "connections closed in the middle of their first message",
 }
 
 thread_local! {
     static COUNTS: RefCell<Vec<u64>> = RefCell::new(vec![0; Happening::ALL.len()]);
     static TRACE: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
     static DRAWS: Cell<u32> = const { Cell::new(0) };
+    static EXPIRATIONS: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Counts `happening`.
@@ -117,9 +119,14 @@ pub fn take_draws() -> u32 {
     DRAWS.take()
 }
 
+/// Number of connections that this thread's server has closed at a deadline since the last call.
+pub fn take_expirations() -> u32 {
+    EXPIRATIONS.take()
+}
+
 struct Listener;
 
-/// Hears what the programs log: draws are counted, and everything is told.
+/// Hears what the programs log: draws and expirations are counted, and everything is told.
 pub fn listen() {
     if log::set_boxed_logger(Box::new(Listener)).is_ok() {
         log::set_max_level(LevelFilter::Debug);
@@ -134,6 +141,9 @@ impl Log for Listener {
     fn log(&self, record: &Record<'_>) {
         if record.args().as_str() == Some("action: sorteo | result: success") {
             DRAWS.set(DRAWS.get() + 1);
+        }
+        if record.level() == Level::Warn && record.args().to_string().starts_with("action: expire_connection ") {
+            EXPIRATIONS.set(EXPIRATIONS.get() + 1);
         }
         tell(|| format!("      {}", record.args()));
     }

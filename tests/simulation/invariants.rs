@@ -48,7 +48,7 @@ impl Invariants {
         check_acknowledged(agencies, &self.surviving)
     }
 
-    /// An agency was told these winners: they are its own, and nobody can still send a bet or change the draw.
+    /// An agency was told these winners: they are its own, and no agency can still send a bet or change the draw.
     pub fn check_winners(&self, agency: &Agency, told: &[u32]) -> Result<(), String> {
         if let Some(open) = self.surviving.closed.iter().position(|&is_closed| !is_closed) {
             let (number, open) = (agency.number, open + 1);

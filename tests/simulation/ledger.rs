@@ -1,8 +1,9 @@
-//! A ledger that settles at once, as the file does, or turns later, as a database does; and that may not store a commit, or
-//! not know whether it did. The commits that it stores go to the real [`FileLedger`] over the simulated disk.
+//! A ledger that settles at once, as the file does, or turns later, as a database does. It may refuse a commit or lose its
+//! outcome. The commits that it stores go to the real [`FileLedger`] over the simulated disk.
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use fastrand::Rng;
 use loteria::buffer::Buffer;
@@ -14,6 +15,7 @@ use crate::chronicle::{Happening, count, tell};
 use crate::disk::SimulatedFile;
 use crate::life::{Fate, Life, Operation};
 use crate::mistakes::{Mistake, makes};
+use crate::server::Clock;
 
 /// The temper of a world's ledger.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +81,7 @@ pub struct SimulatedLedger {
     pub desk: Rc<RefCell<Desk>>,
     pub random: Rng,
     pub life: Rc<Life>,
+    pub clock: Rc<Clock>,
     /// A commit that [`Mistake::ReplyBeforeCommit`] has left to be stored.
     pub owed: Option<Commit>,
 }
@@ -138,6 +141,7 @@ impl Ledger for SimulatedLedger {
         // A file in a state that is not known is of a server that ends.
         let is_final = matches!(outcome, Some(Outcome::Unknown(_)));
         let rounds = if is_final { 0 } else { rounds };
+        self.clock.pass(Duration::from_micros(self.random.u64(0..4000)));
         let mut desk = self.desk.borrow_mut();
         assert!(desk.commit.is_none(), "two commits in flight");
         desk.begun += 1;

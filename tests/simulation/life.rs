@@ -1,4 +1,4 @@
-//! The life of a server process. It can end at any of its operations; what a dead process does has no effect.
+//! The life of a server process. It can end at any of its operations; nothing that a dead process does has an effect.
 
 use std::cell::Cell;
 use std::io;

@@ -13,12 +13,12 @@
 //! | module | contents |
 //! |---|---|
 //! | `world` | one world and its steps |
-//! | `hosting`, `clients`, `misfortunes` | steps of the server, of agencies, and what goes wrong |
+//! | `hosting`, `clients`, `misfortunes` | steps of the server, of agencies, and misfortunes |
 //! | `server`, `life` | the server's process and its death |
-//! | `ledger`, `disk` | what commits go to |
+//! | `ledger`, `disk` | storage that fails and settles late |
 //! | `network`, `pipe`, `socket` | connections and their edges of readiness |
 //! | `agencies`, `strangers` | the parties that connect |
-//! | `invariants`, `watch`, `reads` | what must hold of the files, the server, its shares |
+//! | `invariants`, `watch`, `reads` | invariants of the files, the server, its shares |
 //! | `faults`, `mistakes` | planted mistakes |
 
 mod agencies;
@@ -123,6 +123,6 @@ fn whatever_crashes_nothing_acknowledged_is_lost_or_stored_twice() {
     println!("{seeds} seeds in {seconds:.1} s, {:.0} a second", seeds as f64 / seconds);
     for (&(happening, words), &times) in Happening::ALL.iter().zip(&counts) {
         println!("{times:>10} {words}");
-        assert!(times > 0 || seeds < SEEDS, "{happening:?} never happened: what is it that this simulates?");
+        assert!(times > 0 || seeds < SEEDS, "{happening:?} never happened");
     }
 }

@@ -21,10 +21,16 @@ use crate::reads::Reads;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     Agency(u32),
-    /// It sends a line of so many bytes to have it echoed.
-    Echo(usize),
+    /// It sends a line to have it echoed.
+    Echo {
+        bytes: usize,
+        /// True if there is no line break: the line ends with the input.
+        ends_with_input: bool,
+    },
     /// It never says anything.
     Silent,
+    /// It never ends its first message.
+    Stuck,
 }
 
 /// The standing of a connection at the server.

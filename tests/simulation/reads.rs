@@ -39,8 +39,8 @@ impl Reads {
         self.of.clear();
     }
 
-    /// The server tries to read connection `number`. Between two reads of a bulk sender, each other bulk
-    /// sender that is ready is read.
+    /// The server tries to read connection `number`. Between two reads of a bulk sender, each other bulk sender that is
+    /// ready is read.
     pub fn attempt(&mut self, number: usize, links: &BTreeMap<usize, Link>) {
         let before = self.of.get(&number).copied();
         if let Some(before) = before.filter(|before| self.is_never_held && !before.is_dry && self.is_bulk(*before)) {

@@ -17,7 +17,7 @@ use loteria::protocol::{ErrorCode, Message};
 use loteria::server::turn::{self, Ready, Server, TurnError};
 
 use crate::chance::Chance;
-use crate::chronicle::{Happening, count, tell};
+use crate::chronicle::{Happening, count, take_expirations, tell};
 use crate::disk::Disk;
 use crate::ledger::{Desk, SimulatedLedger, Temper};
 use crate::life::Life;
@@ -26,7 +26,7 @@ use crate::network::{Edge, Network, Owner, Place};
 use crate::pipe::End;
 use crate::socket::SimulatedSocket;
 
-/// The time of the world. It passes while the server works, too.
+/// The time of the world. It passes between two steps and while a commit begins.
 #[derive(Debug)]
 pub struct Clock {
     start: Instant,
@@ -47,7 +47,7 @@ impl Clock {
     }
 }
 
-/// What a turn sees of the world.
+/// The part of the world that a turn sees.
 struct Surroundings<'w> {
     network: &'w RefCell<Network>,
     clock: &'w Clock,
@@ -55,8 +55,6 @@ struct Surroundings<'w> {
 
 impl turn::World for Surroundings<'_> {
     fn now(&mut self) -> Now {
-        let micros = self.network.borrow_mut().random.u64(0..2000);
-        self.clock.pass(Duration::from_micros(micros));
         self.clock.now()
     }
 
@@ -66,7 +64,7 @@ impl turn::World for Surroundings<'_> {
     }
 }
 
-/// What a server is started with.
+/// The settings of a server and its ledger.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub agencies: u32,
@@ -85,6 +83,8 @@ pub struct Process {
     random: Rng,
     /// True if polling a new connection may fail.
     may_fail_to_register: bool,
+    /// A rule that a turn has broken.
+    pub fault: Option<String>,
 }
 
 /// Bytes echoed so far, seen while a commit is in flight.
@@ -112,8 +112,14 @@ impl Process {
         let (file, summary) = FileLedger::recover(bets, closings, settings.sync, replay)?;
         disk.borrow_mut().end_recovery();
         let desk = Rc::new(RefCell::new(Desk::new(settings.temper)));
-        let ledger =
-            SimulatedLedger { file, desk: Rc::clone(&desk), random: random.fork(), life: Rc::clone(&life), owed: None };
+        let ledger = SimulatedLedger {
+            file,
+            desk: Rc::clone(&desk),
+            random: random.fork(),
+            life: Rc::clone(&life),
+            clock: Rc::clone(clock),
+            owed: None,
+        };
         let central = Central::new(settings.limits.clone(), None, lottery);
         let share = if makes(Mistake::ShareIgnored) { usize::MAX } else { settings.limits.turn_bytes };
         let process = Process {
@@ -124,6 +130,7 @@ impl Process {
             clock: Rc::clone(clock),
             random: random.fork(),
             may_fail_to_register: settings.temper.is_faulty,
+            fault: None,
         };
         Ok((process, summary))
     }
@@ -134,16 +141,19 @@ impl Process {
 
     /// True if the next turn begins without a poll that reports anything.
     pub fn sleep_is_over(&self) -> bool {
-        self.server.time_to_sleep(self.clock.now().instant) == Some(Duration::ZERO)
+        self.server.time_to_sleep(self.now()) == Some(Duration::ZERO)
     }
 
-    /// True if nothing but a poll would wake the server by `deadline`.
-    pub fn sleeps_beyond(&self, deadline: Instant) -> bool {
-        let now = self.clock.now().instant;
-        self.server.time_to_sleep(now).is_none_or(|time| now + time > deadline.max(now))
+    /// True if only a poll would wake the server within `time`.
+    pub fn sleeps_longer_than(&self, time: Duration) -> bool {
+        self.server.time_to_sleep(self.now()).is_none_or(|sleep| sleep > time)
     }
 
-    /// One round of the loop, as the reactor's: a turn, if anything wakes it, and what waits to be accepted.
+    pub fn now(&self) -> Instant {
+        self.clock.now().instant
+    }
+
+    /// One round of the loop, as the reactor's: a turn, if anything wakes it, then new connections.
     pub fn round(&mut self) -> Result<(), TurnError> {
         let (network, clock) = (Rc::clone(&self.network), Rc::clone(&self.clock));
         let mut surroundings = Surroundings { network: &network, clock: &clock };
@@ -156,9 +166,13 @@ impl Process {
             return Ok(());
         }
         network.borrow_mut().reads.begin_turn();
-        self.count_expired();
+        let due = self.count_due();
+        take_expirations();
         let before = self.echoed_in_flight();
         self.server.turn(&mut ready, &mut surroundings)?;
+        if take_expirations() > due {
+            self.fault = Some("a connection is closed before its deadline".to_owned());
+        }
         let after = self.echoed_in_flight();
         if before.zip(after).is_some_and(|(before, after)| before.commit == after.commit && before.bytes < after.bytes)
         {
@@ -214,20 +228,18 @@ impl Process {
 
     fn echoed_in_flight(&self) -> Option<EchoedInFlight> {
         let network = self.network.borrow();
-        let echo = network.links.values().filter(|link| matches!(link.owner, Owner::Echo(_)));
+        let echo = network.links.values().filter(|link| matches!(link.owner, Owner::Echo { .. }));
         let commit = self.central().is_in_flight().then(|| self.desk.borrow().begun)?;
         Some(EchoedInFlight { commit, bytes: echo.map(|link| link.written).sum() })
     }
 
-    fn count_expired(&self) {
-        let (network, now) = (self.network.borrow(), self.clock.now().instant);
-        for link in network.links.values() {
-            let Place::Accepted(id) = link.place else { continue };
-            if self.central().deadline(id).is_some_and(|deadline| deadline <= now) {
-                let is_in_flight = self.central().is_in_flight();
-                count(if is_in_flight { Happening::ExpiredInFlight } else { Happening::Expired });
-            }
-        }
+    /// The connections that are due. The deadlines of those that wait for a commit stand still.
+    fn count_due(&self) -> u32 {
+        let is_due = |id| self.central().deadline(id).is_some_and(|deadline| deadline <= self.now());
+        let due = self.connections().into_iter().filter(|&(_, id)| is_due(id)).count();
+        let is_in_flight = self.central().is_in_flight();
+        (0..due).for_each(|_| count(if is_in_flight { Happening::ExpiredInFlight } else { Happening::Expired }));
+        due as u32
     }
 
     fn count_held(&self) {

@@ -1,4 +1,5 @@
-//! Connections of nobody's agency: clients of the echo server, and those that never say anything.
+//! Connections without an agency: clients of the echo server, those that never say anything, and those that never end
+//! their first message.
 
 use fastrand::Rng;
 
@@ -12,22 +13,30 @@ use crate::pipe::End;
 pub struct Stranger {
     /// Its connection, by number.
     link: usize,
-    /// The line to be echoed. Empty if it says nothing.
+    owner: Owner,
+    /// Everything that it says.
     line: Vec<u8>,
     said: usize,
     heard: Vec<u8>,
 }
 
-/// The reply to a connection that there is no room for.
-const TURNED_AWAY: [u8; 4] = [0, 3, 0, 12];
+/// The reply to a connection that there is no room for, or when the server goes.
+const UNAVAILABLE: [u8; 4] = [0, 3, 0, 12];
+const PART_OF_HELLO: [u8; 5] = [0, 8, 0, 1, 0];
 
 impl Stranger {
     pub fn connect(network: &mut Network, random: &mut Rng) -> Stranger {
-        let line = if random.one_in(3) { Vec::new() } else { line(random) };
-        let owner = if line.is_empty() { Owner::Silent } else { Owner::Echo(line.len()) };
+        let (owner, line) = match random.usize(0..4) {
+            0 => (Owner::Silent, Vec::new()),
+            1 => (Owner::Stuck, PART_OF_HELLO.to_vec()),
+            _ => {
+                let line = line(random);
+                (Owner::Echo { bytes: line.len(), ends_with_input: !line.ends_with(b"\n") }, line)
+            }
+        };
         let link = network.connect(owner);
         tell(|| format!("stranger: connection {link}, {owner:?}"));
-        Stranger { link, line, said: 0, heard: Vec::new() }
+        Stranger { link, owner, line, said: 0, heard: Vec::new() }
     }
 
     /// Says or hears something. Gives `false` once it has left.
@@ -36,24 +45,26 @@ impl Stranger {
             let bytes = random.usize(1..=self.line.len() - self.said);
             network.send(self.link, &self.line[self.said..self.said + bytes]);
             self.said += bytes;
-            // A line without a line break ends with the input.
-            if self.said == self.line.len() && !self.line.ends_with(b"\n") {
+            let ends = matches!(self.owner, Owner::Echo { ends_with_input: true, .. });
+            if ends && self.said == self.line.len() {
                 network.finish(self.link, End::Closed);
             }
             return Ok(true);
         }
         self.heard.extend(network.hear(self.link));
-        if self.heard != self.line && !self.line.starts_with(&self.heard) && !TURNED_AWAY.starts_with(&self.heard) {
+        let is_echoed = matches!(self.owner, Owner::Echo { .. }) && self.line.starts_with(&self.heard);
+        if !is_echoed && !UNAVAILABLE.starts_with(&self.heard) {
             return Err(format!("connection {} said {:02x?} and hears {:02x?}", self.link, self.line, self.heard));
         }
         let end = network.end(self.link);
         if end == Some(End::Silence) || end.is_none() {
             return Ok(true);
         }
-        if self.line.is_empty() {
-            count(Happening::SilentExpired);
-        } else if self.heard == self.line {
-            count(Happening::Echoed);
+        match self.owner {
+            Owner::Silent => count(Happening::SilentClosed),
+            Owner::Stuck => count(Happening::StuckClosed),
+            _ if self.heard == self.line => count(Happening::Echoed),
+            _ => {}
         }
         network.leave(self.link, End::Closed);
         Ok(false)

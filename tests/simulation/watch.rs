@@ -1,5 +1,7 @@
 //! Invariants of the running server. They hold between two turns.
 
+use std::time::Duration;
+
 use loteria::central::{Limits, Wants};
 
 use crate::network::{Edge, Link, Network, Owner};
@@ -7,6 +9,8 @@ use crate::server::Process;
 
 /// A bound on one reply of this world but the winners.
 const LONGEST_REPLY: usize = 256;
+/// A bound on the time for which a closing connection may go on sending.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The commit in flight, as it was when it began.
 #[derive(Debug, Default)]
@@ -27,7 +31,7 @@ struct InFlight {
 
 impl Watch {
     pub fn check(&mut self, process: &Process, network: &Network, limits: &Limits) -> Result<(), String> {
-        if let Some(fault) = &network.reads.fault {
+        if let Some(fault) = process.fault.as_ref().or(network.reads.fault.as_ref()) {
             return Err(fault.clone());
         }
         self.check_in_flight(process)?;
@@ -41,8 +45,8 @@ impl Watch {
             if unsent > limits.unsent_bytes + LONGEST_REPLY {
                 return Err(of_connection("it has too many bytes of unread replies"));
             }
-            let is_late = process.central().deadline(id).is_some_and(|deadline| process.sleeps_beyond(deadline));
-            if is_late {
+            let due = process.central().deadline(id).map(|at| at.saturating_duration_since(process.now()));
+            if due.is_some_and(|due| process.sleeps_longer_than(due)) {
                 return Err(of_connection("the server sleeps beyond its deadline"));
             }
         }
@@ -74,7 +78,7 @@ fn in_flight(process: &Process) -> Option<InFlight> {
     })
 }
 
-/// What the server keeps of all connections is within what each may cost.
+/// The memory of all connections is within the limits of each.
 fn check_memory(process: &Process, limits: &Limits) -> Result<(), String> {
     // The core checks its own count of the memory of connections without an agency.
     let status = process.central().status();
@@ -96,6 +100,7 @@ fn check_readiness(process: &Process, link: &Link, wants: Wants, unsent: usize) 
         Wants::Input if link.readable == Edge::Reported => Err("the server sleeps and leaves input unread"),
         Wants::Turn => Err("the server sleeps and leaves input unapplied"),
         Wants::Close if !is_lingering => Err("the server sleeps and leaves it open"),
+        Wants::Close if process.sleeps_longer_than(LINGER) => Err("the server lets it linger without end"),
         Wants::Close if link.readable == Edge::Reported => Err("the server sleeps and leaves its end unread"),
         _ if unsent > 0 && link.writable == Edge::Reported => Err("the server sleeps and leaves replies unsent"),
         _ => Ok(()),
@@ -104,15 +109,17 @@ fn check_readiness(process: &Process, link: &Link, wants: Wants, unsent: usize) 
 
 /// Connections that are not of the lottery wait for no commit, and a line that is whole is echoed in the same turn.
 fn check_echo(link: &Link, wants: Wants, unsent: usize) -> Result<(), &'static str> {
-    let line = match link.owner {
-        Owner::Agency(_) => return Ok(()),
-        Owner::Echo(line) => line,
-        Owner::Silent => 0,
+    let (bytes, is_whole) = match link.owner {
+        Owner::Agency(_) | Owner::Stuck => return Ok(()),
+        Owner::Echo { bytes, ends_with_input } => {
+            (bytes, link.read == bytes && (!ends_with_input || link.has_read_end))
+        }
+        Owner::Silent => (0, false),
     };
     if wants == Wants::Settlement {
         return Err("it waits for a commit that it has no part in");
     }
-    if link.read == line && line > 0 && !link.is_ended() && link.written + unsent < line && wants != Wants::Input {
+    if is_whole && !link.is_ended() && link.written + unsent < bytes {
         return Err("its line is not echoed");
     }
     Ok(())

@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    /// Ends a turn. With `late`, what it has staged stays in flight.
+    /// Ends a turn. With `late`, the commit of what it has staged stays in flight.
     fn end_turn(&mut self, late: bool) {
         if let Some(commit) = self.central.seal(self.now) {
             self.ledger.begin(commit);
@@ -233,8 +233,8 @@ impl World {
             assert!(unsent <= peer.unsent, "a reply exists before its commit");
         }
         assert_eq!(self.central.is_in_flight(), self.in_flight.is_some());
-        if let Some((_, staged)) = self.in_flight {
-            assert_eq!(self.central.staged_bytes(), staged, "bets are staged while a commit is in flight");
+        if let Some((_, staged)) = &self.in_flight {
+            assert_eq!(self.central.staged_bytes(), *staged, "bets are staged while a commit is in flight");
         }
         // The core compares its budget with what sessions keep.
         self.central.status();
@@ -299,8 +299,7 @@ fn batch(script: &mut Script<'_>) -> Vec<u8> {
     let agency = script.below(AGENCIES as usize + 2) as u32;
     let ana = Name::try_from("Ana").expect("a name");
     for _ in 0..script.below(5) {
-        let name_bytes = script.below(20);
-        let name = String::from_utf8_lossy(script.bytes(name_bytes)).into_owned();
+        let name = name(script);
         let bet = Bet {
             agency: if script.byte() == 1 { script.number() } else { agency },
             first_name: Name::try_from(name.as_str()).unwrap_or(ana),
@@ -313,4 +312,11 @@ fn batch(script: &mut Script<'_>) -> Vec<u8> {
     }
     batch.finish();
     bytes.into()
+}
+
+/// A name, which is valid unless it begins with a control character.
+fn name(script: &mut Script<'_>) -> String {
+    let bytes = script.below(20);
+    let name = String::from_utf8_lossy(script.bytes(bytes)).into_owned();
+    if name.starts_with(char::is_control) { name } else { name.replace(char::is_control, "ñ") }
 }
