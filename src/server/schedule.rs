@@ -27,13 +27,15 @@ pub const SLICE_BYTES: usize = 4 * MAX_PACKET_BYTES;
 /// The time that it takes to read and apply a slice, about.
 const SLICE_TIME: Duration = Duration::from_micros(64);
 /// A turn may always read this much: where commits cost next to nothing, polling must not become the cost.
-const SHORTEST_TURN: usize = 8 * SLICE_BYTES;
+const SHORTEST_TURN: usize = 16 * SLICE_BYTES;
 /// A turn never reads more than this, however slow the disk is: about 10 ms.
 const LONGEST_TURN: usize = 160 * SLICE_BYTES;
 /// A connection that gives more than this in a turn is a bulk sender: more than two packets as agencies send them.
 const BULK_BYTES: usize = 2 * MAX_PACKET_BYTES;
 /// Turns for which it stays one.
 const BULK_TURNS: u64 = 8;
+/// Turns for which an interactive client is expected to send its next batch soon.
+const EXPECTED_TURNS: u64 = 8;
 /// Interactive connections read in a row before a bulk sender: reading one costs about a quarter of a slice.
 const INTERACTIVE_IN_A_ROW: u32 = 4;
 /// One slow commit changes the expected duration by an eighth of the difference.
@@ -55,8 +57,8 @@ pub struct Schedule {
     turn: u64,
     /// Bytes read in this turn.
     taken: usize,
-    /// True once bets of an interactive client are staged in this turn.
-    is_awaited: bool,
+    /// The last turn in which bets of an interactive client were staged.
+    awaited: u64,
     /// The duration of a commit, recent ones counting most.
     commit: Duration,
 }
@@ -94,9 +96,9 @@ impl Schedule {
             held: Vec::new(),
             interactive_in_a_row: 0,
             share,
-            turn: 1,
+            turn: 2 * EXPECTED_TURNS,
             taken: 0,
-            is_awaited: false,
+            awaited: 0,
             commit: Duration::ZERO,
         }
     }
@@ -145,7 +147,6 @@ impl Schedule {
     pub fn begin_turn(&mut self) {
         self.turn += 1;
         self.taken = 0;
-        self.is_awaited = false;
         // Connections that had nothing in the last turn go first in this one.
         self.bulk.extend(self.served.drain(..));
     }
@@ -177,7 +178,9 @@ impl Schedule {
         if entry.taken > BULK_BYTES.min(self.share / 2) {
             entry.bulk_until = self.turn + BULK_TURNS;
         }
-        self.is_awaited |= is_staged && !entry.is_bulk(self.turn);
+        if is_staged && !entry.is_bulk(self.turn) {
+            self.awaited = self.turn;
+        }
     }
 
     fn pop(&mut self) -> Option<(ConnectionId, bool)> {
@@ -194,11 +197,12 @@ impl Schedule {
 
     /// The bytes that this turn may read.
     fn turn_bytes(&self) -> usize {
-        let slices = self.commit.as_nanos() as usize * SLICE_BYTES / SLICE_TIME.as_nanos() as usize;
-        if self.is_awaited && self.interactive.is_empty() {
-            slices.min(LONGEST_TURN) / 4
-        } else {
-            slices.clamp(SHORTEST_TURN, LONGEST_TURN)
+        let bytes = self.commit.as_nanos() as usize * SLICE_BYTES / SLICE_TIME.as_nanos() as usize;
+        let part = bytes.min(LONGEST_TURN) / 4;
+        match self.turn - self.awaited {
+            0 if self.interactive.is_empty() => part,
+            1..=EXPECTED_TURNS if self.interactive.is_empty() => part.max(SLICE_BYTES),
+            _ => bytes.clamp(SHORTEST_TURN, LONGEST_TURN),
         }
     }
 }
@@ -300,7 +304,7 @@ mod tests {
     #[test]
     fn a_turn_of_bulk_senders_reads_for_as_long_as_a_commit_takes() {
         let ids = ids(100);
-        for (commit, slices) in [(Duration::ZERO, 8), (SLICE_TIME * 10, 10), (1000 * MILLI, 160)] {
+        for (commit, slices) in [(Duration::ZERO, 16), (SLICE_TIME * 20, 20), (1000 * MILLI, 160)] {
             let mut schedule = schedule(&ids, commit);
             assert!(read_turn(&mut schedule).len().abs_diff(slices) <= 1, "{commit:?}");
         }
@@ -330,7 +334,7 @@ mod tests {
         let mut schedule = newcomers(SHARE, &ids);
         assert_eq!(schedule.grant().map(|grant| grant.is_bulk), Some(false));
         schedule.took(ids[0], BULK_BYTES + 1, true);
-        assert!(!schedule.is_awaited);
+        assert_eq!(schedule.awaited, 0);
         schedule.list(ids[0]);
         assert_eq!(schedule.grant().map(|grant| grant.is_bulk), Some(true));
         (0..=BULK_TURNS).for_each(|_| schedule.begin_turn());
