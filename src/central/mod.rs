@@ -273,10 +273,8 @@ impl Central {
         self.finish_turn(not_stored.as_deref());
         if !waited.is_zero() {
             let unread = self.sessions.iter_mut().filter(|(_, session)| session.is_lottery());
-            for (id, session) in unread {
-                session.postpone(waited);
-                self.dirty.push(id);
-            }
+            let postponed = unread.filter_map(|(id, session)| session.postpone(waited).then_some(id));
+            self.dirty.extend(postponed);
         }
         Ok(())
     }

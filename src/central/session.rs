@@ -134,10 +134,11 @@ impl Session {
         unread.into_iter().chain(input).min_by_key(|(at, _)| *at)
     }
 
-    /// Moves the deadlines that depend on its input `by` into the future: nothing of it was read meanwhile.
-    pub fn postpone(&mut self, by: Duration) {
+    /// Moves the deadlines of its input `by` into the future: nothing was read meanwhile. True if it has one.
+    pub fn postpone(&mut self, by: Duration) -> bool {
         self.accepted_at += by;
         self.input.postpone(by);
+        self.state == State::Anonymous || self.input.partial_since().is_some()
     }
 }
 

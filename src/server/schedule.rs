@@ -7,9 +7,9 @@
 //!    sender through, so that no number of them stops it.
 //! 2. **Shares.** Bulk senders are read in slices, one after the other. Nobody gets more than its share of a turn; the
 //!    rest goes first in the next turn.
-//! 3. **A turn reads for about as long as a commit takes**, because a commit costs much the same for one batch as for a
-//!    hundred. Once bets of an interactive client are staged, a quarter of that is enough: its reply waits for the end
-//!    of the turn.
+//! 3. **A turn reads for about as long as a commit takes**, and 16 slices at least, because a commit costs much the same
+//!    for one batch as for a hundred. Once bets of an interactive client are staged, half a commit is enough: its reply
+//!    waits for the end of the turn. For the next milliseconds turns stay short, because its next batch is expected.
 //!
 //! Durations are measured by the caller and turned into bytes here, so that the schedule needs no clock.
 
@@ -26,7 +26,8 @@ use crate::protocol::MAX_PACKET_BYTES;
 pub const SLICE_BYTES: usize = 4 * MAX_PACKET_BYTES;
 /// The time that it takes to read and apply a slice, about.
 const SLICE_TIME: Duration = Duration::from_micros(64);
-/// A turn may always read this much: where commits cost next to nothing, polling must not become the cost.
+/// A turn may always read this much if no interactive client waits: where commits cost next to nothing, polls and replies
+/// must not become the cost.
 const SHORTEST_TURN: usize = 16 * SLICE_BYTES;
 /// A turn never reads more than this, however slow the disk is: about 10 ms.
 const LONGEST_TURN: usize = 160 * SLICE_BYTES;
@@ -34,8 +35,8 @@ const LONGEST_TURN: usize = 160 * SLICE_BYTES;
 const BULK_BYTES: usize = 2 * MAX_PACKET_BYTES;
 /// Turns for which it stays one.
 const BULK_TURNS: u64 = 8;
-/// Turns for which an interactive client is expected to send its next batch soon.
-const EXPECTED_TURNS: u64 = 8;
+/// The time for which an interactive client that was served is expected to send its next batch.
+const EXPECTED: Duration = Duration::from_millis(5);
 /// Interactive connections read in a row before a bulk sender: reading one costs about a quarter of a slice.
 const INTERACTIVE_IN_A_ROW: u32 = 4;
 /// One slow commit changes the expected duration by an eighth of the difference.
@@ -57,8 +58,10 @@ pub struct Schedule {
     turn: u64,
     /// Bytes read in this turn.
     taken: usize,
-    /// The last turn in which bets of an interactive client were staged.
-    awaited: u64,
+    /// True once bets of an interactive client are staged in this turn.
+    is_awaited: bool,
+    /// The estimated duration of the turns since bets of an interactive client were staged.
+    quiet: Duration,
     /// The duration of a commit, recent ones counting most.
     commit: Duration,
 }
@@ -96,9 +99,10 @@ impl Schedule {
             held: Vec::new(),
             interactive_in_a_row: 0,
             share,
-            turn: 2 * EXPECTED_TURNS,
+            turn: 1,
             taken: 0,
-            awaited: 0,
+            is_awaited: false,
+            quiet: EXPECTED,
             commit: Duration::ZERO,
         }
     }
@@ -146,7 +150,9 @@ impl Schedule {
     /// Starts a turn.
     pub fn begin_turn(&mut self) {
         self.turn += 1;
+        self.quiet = self.quiet.saturating_add(self.commit + time_of(self.taken));
         self.taken = 0;
+        self.is_awaited = false;
         // Connections that had nothing in the last turn go first in this one.
         self.bulk.extend(self.served.drain(..));
     }
@@ -179,7 +185,7 @@ impl Schedule {
             entry.bulk_until = self.turn + BULK_TURNS;
         }
         if is_staged && !entry.is_bulk(self.turn) {
-            self.awaited = self.turn;
+            (self.is_awaited, self.quiet) = (true, Duration::ZERO);
         }
     }
 
@@ -195,16 +201,32 @@ impl Schedule {
         bulk.or_else(|| self.interactive.pop_front().map(|id| (id, false)))
     }
 
+    /// True if an interactive client is expected to send its next batch soon.
+    fn is_expecting(&self) -> bool {
+        self.quiet < EXPECTED
+    }
+
     /// The bytes that this turn may read.
     fn turn_bytes(&self) -> usize {
-        let bytes = self.commit.as_nanos() as usize * SLICE_BYTES / SLICE_TIME.as_nanos() as usize;
-        let part = bytes.min(LONGEST_TURN) / 4;
-        match self.turn - self.awaited {
-            0 if self.interactive.is_empty() => part,
-            1..=EXPECTED_TURNS if self.interactive.is_empty() => part.max(SLICE_BYTES),
-            _ => bytes.clamp(SHORTEST_TURN, LONGEST_TURN),
+        let bytes = bytes_in(self.commit).min(LONGEST_TURN);
+        if !self.interactive.is_empty() || !self.is_expecting() {
+            bytes.max(SHORTEST_TURN)
+        } else if self.is_awaited {
+            bytes / 2
+        } else {
+            (bytes / 2).max(SLICE_BYTES)
         }
     }
+}
+
+/// The time that it takes to read and apply so many bytes, about.
+fn time_of(bytes: usize) -> Duration {
+    SLICE_TIME * (bytes / SLICE_BYTES) as u32
+}
+
+/// The bytes that are read and applied in such a time, about.
+fn bytes_in(time: Duration) -> usize {
+    SLICE_BYTES * (time.as_nanos() / SLICE_TIME.as_nanos()) as usize
 }
 
 impl Entry {
@@ -317,7 +339,12 @@ mod tests {
         join(&mut schedule, ids[100]);
         let first = schedule.grant().expect("the interactive client");
         schedule.took(first.id, 1000, true);
-        assert!(read_turn(&mut schedule).len().abs_diff(10) <= 1);
+        assert!(read_turn(&mut schedule).len().abs_diff(20) <= 1);
+        schedule.begin_turn();
+        assert!(read_turn(&mut schedule).len().abs_diff(20) <= 1, "its next batch is expected");
+        schedule.quiet = EXPECTED;
+        schedule.begin_turn();
+        assert!(read_turn(&mut schedule).len().abs_diff(40) <= 1, "it has gone");
     }
 
     #[test]
@@ -334,7 +361,7 @@ mod tests {
         let mut schedule = newcomers(SHARE, &ids);
         assert_eq!(schedule.grant().map(|grant| grant.is_bulk), Some(false));
         schedule.took(ids[0], BULK_BYTES + 1, true);
-        assert_eq!(schedule.awaited, 0);
+        assert!(!schedule.is_awaited);
         schedule.list(ids[0]);
         assert_eq!(schedule.grant().map(|grant| grant.is_bulk), Some(true));
         (0..=BULK_TURNS).for_each(|_| schedule.begin_turn());
