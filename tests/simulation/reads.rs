@@ -10,7 +10,8 @@ use crate::network::{Edge, Link, Owner, Place};
 pub struct Reads {
     /// Bytes that a connection may give in a turn.
     share: usize,
-    /// True if no connection of this world ever has so many unread replies that it is not read.
+    /// True if no connection of this world ever has so many unread replies, or so much of a first message, that it is not
+    /// read.
     is_never_held: bool,
     /// The read that is next, from 0.
     next: usize,

@@ -69,7 +69,8 @@ impl World {
         let limits = &climate.settings.limits;
         let is_faulty = climate.misfortunes > 0 && random.bool();
         let disk = Rc::new(RefCell::new(Disk::new(random.fork(), is_faulty)));
-        let reads = Reads::new(limits.turn_bytes, limits.unsent_bytes >= ROOMY);
+        let is_never_held = limits.unsent_bytes.min(limits.anonymous_bytes) >= ROOMY;
+        let reads = Reads::new(limits.turn_bytes, is_never_held);
         let network = Rc::new(RefCell::new(Network::new(random.fork(), reads)));
         tell(|| format!("seed {seed}: {climate:?}"));
         let mut world = World {
