@@ -105,6 +105,8 @@ pub enum Wants {
     Settlement,
     /// Its replies to be taken by the peer. Its socket is not read until then.
     Room,
+    /// The draw: its peer has ended its side behind its request.
+    Draw,
     /// To be closed: its last reply is sent.
     Close,
 }
@@ -210,8 +212,10 @@ impl Central {
             Wants::Room
         } else if session.input.waits_for_turn() {
             Wants::Turn
+        } else if session.input.has_ended {
+            debug_assert!(session.is_parked(), "any other ended session without input is closing");
+            Wants::Draw
         } else {
-            debug_assert!(!session.input.has_ended, "an ended session without input is closing");
             Wants::Input
         }
     }
@@ -331,10 +335,12 @@ impl Central {
         self.dirty.push(id);
     }
 
-    /// Closes a session whose peer has ended its side, unless kept input of it can still be applied.
+    /// Closes a session whose peer has ended its side, unless kept input of it can still be applied or it waits for the
+    /// draw.
     fn close_ended(&mut self, id: ConnectionId) {
         let session = &mut self.sessions[id];
-        if !session.input.has_ended || session.input.waits_for_turn() || session.state == State::Closing {
+        let has_more = session.input.waits_for_turn() || (session.is_parked() && session.input.is_empty());
+        if !session.input.has_ended || has_more || session.state == State::Closing {
             return;
         }
         match session.state {

@@ -116,13 +116,18 @@ impl Central {
     /// Answers the parked requests. It happens once, with the commit of the last closing.
     pub(super) fn draw(&mut self) {
         event!(Info, "sorteo", success);
-        let Central { lottery, sessions, dirty, limits, .. } = self;
+        let Central { lottery, sessions, limits, .. } = self;
+        let mut told = Vec::new();
         for (id, session) in sessions.iter_mut() {
             let State::Agency(speaking) = session.state else { continue };
             if speaking.winners == Winners::Parked && !planted(Fault::ParkedForgotten) {
                 inform_winners(lottery, session, speaking.agency, limits);
-                dirty.push(id);
+                told.push(id);
             }
+        }
+        for id in told {
+            self.close_ended(id);
+            self.dirty.push(id);
         }
     }
 }

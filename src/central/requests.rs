@@ -1,5 +1,7 @@
 //! Requests: input to messages, and the effect of each.
 
+use thiserror::Error;
+
 use super::session::{Order, Speaking, State, Winners};
 use super::{Answer, Central, ConnectionId, Now};
 use crate::event;
@@ -75,9 +77,10 @@ impl Central {
                 return Applied { bytes, rest: Rest::Blocked };
             }
             let rest = &input[bytes..];
-            if self.credentials.is_some() && session.state == State::Anonymous && is_for_agencies_only(rest) {
-                event!(Warn, "hello", fail, "ip": session.peer, "error": "a message before Hello, where credentials are asked for");
-                self.refuse(id, ErrorCode::Credential);
+            let needs_hello = self.credentials.is_some() && session.state == State::Anonymous;
+            if let Some(refused) = refused_from_its_front(rest, needs_hello) {
+                event!(Warn, "receive_message", fail, "ip": session.peer, "error": refused);
+                self.refuse(id, refused.code());
                 continue;
             }
             match session.input.scanner.scan(rest) {
@@ -98,31 +101,30 @@ impl Central {
             Ok(Message::Ack) => {}
             Ok(Message::AllBetsSent) => self.all_bets_sent(id),
             Ok(Message::RequestWinners) => self.request_winners(id),
-            Ok(Message::Hello { version, agency, credential }) => {
-                if let Err(code) = self.hello(id, version, agency, credential) {
+            Ok(Message::Hello { agency, credential, .. }) => {
+                if let Err(code) = self.hello(id, agency, credential) {
                     event!(Warn, "hello", fail, "ip": self.sessions[id].peer, "agencia": agency, "error": code);
                     self.refuse(id, code);
                 }
             }
+            // Refused from its type, above.
             Ok(
                 Message::RegisterBetOk
                 | Message::RegisterBetFailed(_)
                 | Message::InformWinners(_)
                 | Message::Welcome { .. },
-            ) => self.refuse_malformed(id, Malformed::UnknownType(u16::from_be_bytes([frame[0], frame[1]]))),
+            ) => {}
             Err(malformed) => self.refuse_malformed(id, malformed),
         }
     }
 
-    fn hello(&mut self, id: ConnectionId, version: u16, agency: u32, credential: &[u8]) -> Result<(), ErrorCode> {
+    fn hello(&mut self, id: ConnectionId, agency: u32, credential: &[u8]) -> Result<(), ErrorCode> {
         let session = &self.sessions[id];
-        if version != protocol::VERSION {
-            return Err(ErrorCode::Version);
-        }
-        self.lottery.find(agency).map_err(code_of)?;
+        // First, so that a peer without a credential does not learn which agencies there are.
         if self.credentials.as_ref().is_some_and(|credentials| !credentials.admit(agency, credential)) {
             return Err(ErrorCode::Credential);
         }
+        self.lottery.find(agency).map_err(code_of)?;
         if session.agency().is_some_and(|own| own != agency) {
             return Err(ErrorCode::OtherAgency);
         }
@@ -210,12 +212,41 @@ impl Central {
     }
 }
 
-/// True if `input` begins with a message that needs an agency. Known from its type alone, so that nothing longer than a
-/// Hello is ever kept of a peer that has not proved who it is.
-fn is_for_agencies_only(input: &[u8]) -> bool {
-    let Some(&[high, low]) = input.first_chunk() else { return false };
-    let message_type = MessageType::from_code(u16::from_be_bytes([high, low]));
-    !matches!(message_type, Ok(MessageType::Hello | MessageType::Ack))
+/// A refusal of a message that its first bytes decide.
+#[derive(Clone, Copy, Debug, Error)]
+enum RefusedFront {
+    #[error("a message before Hello, where credentials are asked for")]
+    BeforeHello,
+    #[error("message type {0}, which no agency sends")]
+    Type(u16),
+    #[error("protocol version {0}, which is not spoken")]
+    Version(u16),
+}
+
+impl RefusedFront {
+    fn code(self) -> ErrorCode {
+        match self {
+            RefusedFront::BeforeHello => ErrorCode::Credential,
+            RefusedFront::Type(_) => ErrorCode::UnknownType,
+            RefusedFront::Version(_) => ErrorCode::Version,
+        }
+    }
+}
+
+/// The refusal of the message at the front of `input`, if its type or the version of its Hello decides it. Nothing more
+/// of it is kept then: of a peer that has not proved who it is, never more than a Hello.
+fn refused_from_its_front(input: &[u8], needs_hello: bool) -> Option<RefusedFront> {
+    let code = u16::from_be_bytes(*input.first_chunk()?);
+    match MessageType::from_code(code) {
+        Ok(MessageType::Hello) => {
+            let version = u16::from_be_bytes(*input[2..].first_chunk()?);
+            (version != protocol::VERSION).then_some(RefusedFront::Version(version))
+        }
+        Ok(MessageType::Ack) => None,
+        _ if needs_hello => Some(RefusedFront::BeforeHello),
+        Ok(MessageType::RegisterBets | MessageType::AllBetsSent | MessageType::RequestWinners) => None,
+        _ => Some(RefusedFront::Type(code)),
+    }
 }
 
 /// The wire's code for a refusal of the lottery.

@@ -236,7 +236,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             Wants::Input if connection.is_readable => self.schedule.list(id),
             Wants::Settlement => self.schedule.hold(id),
             // A poll reports it, or a write goes on with it.
-            Wants::Input | Wants::Room | Wants::Close => {}
+            Wants::Input | Wants::Room | Wants::Draw | Wants::Close => {}
         }
         self.deadlines.set(id, self.central.deadline(id));
     }

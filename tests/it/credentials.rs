@@ -58,6 +58,9 @@ fn everything_else_is_code_8_and_stores_nothing() {
     for refused in wrong.map(|credential| hello_with(1, credential)).into_iter().chain([
         hello(1),
         batch.clone(),
+        // An unknown agency learns no more than a known one.
+        hello_with(3, SECRETS[0].as_bytes()),
+        hello_with(u32::MAX, b""),
         register_bets(&[]),
         ALL_BETS_SENT.to_vec(),
         REQUEST_WINNERS.to_vec(),

@@ -191,6 +191,16 @@ fn a_newer_connection_is_code_10_for_the_older_and_closes_it() {
 }
 
 #[test]
+fn a_type_or_version_that_is_not_spoken_is_refused_from_its_first_bytes() {
+    let server = Server::start(1);
+    for message_type in [2, 3, 7, 9] {
+        closes_with(&server, &[0, message_type], 1);
+    }
+    closes_with(&server, &[0, 8, 0, 2], 11);
+    closes_with(&server, &[0, 8, 0xff, 0xff], 11);
+}
+
+#[test]
 fn an_unknown_version_is_code_11_and_closes() {
     let server = Server::start(1);
     closes_with(&server, &hello_in_version(0, 1), 11);

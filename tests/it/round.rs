@@ -8,9 +8,10 @@ use std::process::Command;
 use crate::fixture::by_hand::{
     ALL_BETS_SENT, Bet, CLOSED, REGISTER_BET_OK, REQUEST_WINNERS, hello, inform_winners, register_bets, welcome,
 };
-use crate::fixture::{Outcome, Server, programs, repository, run, start, succeeded, sum_of, wait_for_nth};
+use crate::fixture::{Outcome, Server, programs, repository, run, start, succeeded, sum_of, wait_for, wait_for_nth};
 use loteria_tools::check::{Sent, compare};
 use loteria_tools::{Ended, Process, agency_files};
+use rustix::process::Signal;
 
 /// Plays a round of one agency for each of `files` to its end, and checks what is true of any round: one draw, and each
 /// bet received once and acknowledged once. Returns what the server printed, too.
@@ -140,6 +141,24 @@ fn no_agency_is_told_a_winner_before_the_last_one_closes() {
     }
     fifth.send(REQUEST_WINNERS).expect(&inform_winners(&[77]));
     assert_eq!(server.stop().lines_with("action: sorteo | result: success").len(), 1);
+}
+
+#[test]
+fn an_agency_that_ends_its_side_behind_its_request_is_told() {
+    let all = |agency, document| {
+        [register_bets(&[Bet::of(agency, document, 7574)]).as_slice(), ALL_BETS_SENT, REQUEST_WINNERS].concat()
+    };
+    let server = Server::start(2);
+    let mut first = server.connect();
+    first.send(&all(1, 11)).end().expect(REGISTER_BET_OK);
+    wait_for(&server.process, "action: cierre_agencia | result: success");
+    // The last closing, its request and the end of its side come in one turn.
+    server.process.signal(Signal::STOP);
+    let mut last = server.connect();
+    last.send(&all(2, 22)).end();
+    server.process.signal(Signal::CONT);
+    last.expect(&[REGISTER_BET_OK, &inform_winners(&[22])].concat()).expect_closed();
+    first.expect(&inform_winners(&[11])).expect_closed();
 }
 
 #[test]

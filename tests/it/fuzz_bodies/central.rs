@@ -187,7 +187,7 @@ impl World {
                 self.disconnect(index);
             }
             Wants::Turn => self.central.on(peer.id, Event::Turn, self.now),
-            Wants::Input | Wants::Settlement | Wants::Room => {}
+            Wants::Input | Wants::Settlement | Wants::Room | Wants::Draw => {}
         }
     }
 
