@@ -14,6 +14,7 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | [`Event`], [`Wants`] | what happens to a connection, and what it needs next |
 //! | `session` | the states of a connection |
 //! | `input`, `output` | bytes that wait to be applied, replies that wait to be sent |
 //! | `requests` | messages and what each does |
@@ -29,6 +30,7 @@ mod batch;
 mod budget;
 pub mod credentials;
 mod echo;
+mod events;
 mod input;
 mod output;
 mod replies;
@@ -37,6 +39,7 @@ mod session;
 mod speakers;
 mod status;
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -50,6 +53,7 @@ use crate::lottery::{Contradiction, Lottery};
 use crate::protocol::ErrorCode;
 
 pub use crate::config::server::Limits;
+pub use events::{Event, Wants};
 pub use status::Status;
 
 use budget::Budget;
@@ -77,40 +81,6 @@ impl Now {
     }
 }
 
-/// Something that happened to a connection.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// These bytes arrived.
-    Received(&'a [u8]),
-    /// It has its turn to go on with input that the core kept: see [`Wants::Turn`].
-    Turn,
-    /// The peer ended its side.
-    Ended,
-    /// The socket took so many bytes of [`Central::unsent`], and takes no more now if any are left.
-    Sent(usize),
-    /// The time has come that [`Central::deadline`] named, or a later one.
-    Expired,
-    /// The connection is gone, and with it whatever it was owed. Its id is not used again.
-    Lost,
-}
-
-/// What a connection needs next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wants {
-    /// Input from its socket.
-    Input,
-    /// A turn: the core kept input of it that can be applied now.
-    Turn,
-    /// The outcome of the commit in flight. Its socket is not read until then.
-    Settlement,
-    /// Its replies to be taken by the peer. Its socket is not read until then.
-    Room,
-    /// The draw: its peer has ended its side behind its request.
-    Draw,
-    /// To be closed: its last reply is sent.
-    Close,
-}
-
 /// Why the server must end without sending another byte.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Halt {
@@ -131,6 +101,8 @@ pub struct Central {
     sessions: SecondaryMap<ConnectionId, Session>,
     /// Connections accepted so far.
     accepted: u64,
+    /// Connections in the order of their acceptance: all that have no agency, and others behind the first of them.
+    newcomers: VecDeque<ConnectionId>,
     speakers: Speakers,
     budget: Budget,
     /// Staged bets and closings. Does not change while it is in flight.
@@ -157,6 +129,7 @@ impl Central {
             lottery,
             sessions: SecondaryMap::new(),
             accepted: 0,
+            newcomers: VecDeque::new(),
             commit: Commit::default(),
             in_flight_since: None,
             answers: Vec::new(),
@@ -174,8 +147,20 @@ impl Central {
         self.sessions.len() >= self.limits.connections
     }
 
+    /// The connection that was accepted first of those that speak for no agency.
+    pub fn oldest_without_agency(&mut self) -> Option<ConnectionId> {
+        let has_agency = |id| self.sessions.get(id).is_none_or(|session| session.agency().is_some());
+        while self.newcomers.front().is_some_and(|&id| has_agency(id)) {
+            self.newcomers.pop_front();
+        }
+        self.newcomers.front().copied()
+    }
+
     /// Takes a new connection from `peer`.
     pub fn connect(&mut self, id: ConnectionId, peer: IpAddr, now: Now) {
+        // Keeps the list as short as the silence timeout allows, whether anybody asks for it or not.
+        self.oldest_without_agency();
+        self.newcomers.push_back(id);
         self.accepted += 1;
         self.sessions.insert(id, Session::new(peer, self.accepted, &self.limits, now.instant));
     }

@@ -3,12 +3,16 @@
 //! A connection that is closed after a reply ends its own side first, then reads and drops what still comes, and closes
 //! when the peer has ended its side: closing a socket with unread input resets the connection, and a reset can destroy
 //! the reply just written (RFC 1122, 4.2.2.13). It *lingers* for a bounded time and a bounded number of bytes.
+//!
+//! A connection that has exceeded a deadline, or makes room for another, is reset instead: nothing of it stays in the
+//! kernel's buffers.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use mio::net::TcpStream;
+use socket2::SockRef;
 
 /// The time for which a closing connection may go on sending.
 pub const LINGER: Duration = Duration::from_secs(1);
@@ -22,11 +26,19 @@ pub trait Socket: Read + Write {
     /// # Errors
     /// The system's.
     fn end(&mut self) -> io::Result<()>;
+
+    /// Lets closing it reset the connection: the system drops what the peer has not taken.
+    fn reset_on_close(&mut self);
 }
 
 impl Socket for TcpStream {
     fn end(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
+    }
+
+    fn reset_on_close(&mut self) {
+        // An error means that the connection is gone already.
+        let _ = SockRef::from(&*self).set_linger(Some(Duration::ZERO));
     }
 }
 

@@ -20,6 +20,9 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// and this many times before it gives the connection up.
 const KEEPALIVE_PROBES: u32 = 6;
+/// Bytes of replies that the kernel keeps for a connection, of which Linux makes twice as many. Without a bound it would
+/// be megabytes.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// A socket on every address of this machine that listens on `port` (0: any free one) with this backlog.
 ///
@@ -101,9 +104,11 @@ impl Listener {
     }
 }
 
-/// Has replies go out at once, since they are small and awaited, and finds out about a peer that died without a word.
+/// Sends replies at once, because they are small and awaited, bounds those that the kernel keeps for a peer that does not
+/// read, and finds out about a peer that died without a word.
 pub(super) fn configure(socket: &TcpStream) -> io::Result<()> {
     socket.set_nodelay(true)?;
+    SockRef::from(socket).set_send_buffer_size(SEND_BUFFER_BYTES)?;
     let keepalive =
         TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
     SockRef::from(socket).set_tcp_keepalive(&keepalive)

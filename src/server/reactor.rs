@@ -134,7 +134,7 @@ impl<L: Ledger> Reactor<L> {
         }
         for _ in 0..ACCEPTS {
             let Some((socket, peer)) = self.listener.accept(now.instant) else { return };
-            if self.server.is_full() {
+            if !self.server.make_room(now) {
                 turn_away(socket, peer);
                 continue;
             }

@@ -97,9 +97,16 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         &self.central
     }
 
-    /// True if there is no room for another connection.
-    pub fn is_full(&self) -> bool {
-        self.central.is_full()
+    /// True if there is room for another connection. If there is none, the oldest connection without an agency makes room.
+    pub fn make_room(&mut self, now: Now) -> bool {
+        if !self.central.is_full() {
+            return true;
+        }
+        let Some(id) = self.central.oldest_without_agency() else { return false };
+        event!(Warn, "evict_connection", success, "ip": self.connections[id].peer.ip(),
+            "reason": "MAX_CONNECTIONS reached, and it has not said whose it is");
+        self.abort(id, now);
+        true
     }
 
     /// Takes an accepted connection. `register` has its socket polled under the id that it gets.
@@ -243,10 +250,10 @@ impl<S: Socket, L: Ledger> Server<S, L> {
 
     fn expire(&mut self, now: Now) {
         while let Some(id) = self.deadlines.take_due(now.instant) {
-            if self.connections.get(id).is_some_and(Connection::is_lingering) {
-                self.close(id, now);
+            self.central.on(id, Event::Expired, now);
+            if self.central.wants(id) == Wants::Close {
+                self.abort(id, now);
             } else {
-                self.central.on(id, Event::Expired, now);
                 self.deadlines.set(id, self.central.deadline(id));
             }
         }
@@ -309,6 +316,12 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     /// Closes a connection that broke.
     fn lose(&mut self, id: ConnectionId, error: &io::Error, now: Now) {
         event!(Warn, "lose_connection", success, "ip": self.connections[id].peer.ip(), "error": error);
+        self.close(id, now);
+    }
+
+    /// Resets a connection.
+    fn abort(&mut self, id: ConnectionId, now: Now) {
+        self.connections[id].socket.reset_on_close();
         self.close(id, now);
     }
 

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::fixture::by_hand::{
-    ACK, ALL_BETS_SENT, Bet, OPEN, REQUEST_WINNERS, hello, inform_winners, register_bet_failed, register_bets, welcome,
+    ACK, ALL_BETS_SENT, Bet, DRAWN, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, inform_winners, register_bet_failed,
+    register_bets, welcome,
 };
 use crate::fixture::{Server, Wire, wait_for, wait_for_nth};
 
@@ -93,6 +94,32 @@ fn a_connection_that_does_not_read_its_replies_is_closed() {
     };
     assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "it was not closed: {error}");
     wait_for(&server.process, "reason: its replies stayed unread for longer than UNREAD_TIMEOUT");
+}
+
+#[test]
+fn unread_replies_take_a_bounded_part_of_the_kernels_memory() {
+    let server = server_with_short(&["UNREAD_TIMEOUT"]);
+    let mut wire = server.connect_as(1);
+    for _ in 0..100 {
+        wire.send(&register_bets(&[Bet::of(1, 7, 7574); 1000])).expect(REGISTER_BET_OK);
+    }
+    wire.send(ALL_BETS_SENT);
+    server.connect_as(2).send(ALL_BETS_SENT).send(&hello(2)).expect(&welcome(0, DRAWN));
+    // The kernel gives a connection the more room the more it has carried, so this one reads ten lists at first.
+    let mut reader = server.connect();
+    reader.send(&hello(1)).expect(&welcome(100_000, DRAWN));
+    let list = inform_winners(&[7; 100_000]);
+    for _ in 0..10 {
+        reader.send(REQUEST_WINNERS).expect(&list);
+    }
+    reader.send(&REQUEST_WINNERS.repeat(60));
+    let mut most = 0;
+    while !server.process.lines().iter().any(|line| line.contains("UNREAD_TIMEOUT")) {
+        most = most.max(server.send_queues().into_iter().sum());
+    }
+    assert!((1..=262_144).contains(&most), "{most} bytes wait to be sent");
+    wait_for(&server.process, "action: close_connection");
+    assert_eq!(server.send_queues(), [0; 0], "what it does not read is dropped with it");
 }
 
 #[test]

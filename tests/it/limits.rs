@@ -146,6 +146,20 @@ fn a_connection_beyond_max_connections_is_told_so_though_it_has_spoken() {
     served.send(&hello(1)).expect(&welcome(0, OPEN));
 }
 
+#[test]
+fn the_oldest_connection_without_an_agency_makes_room_for_a_new_one() {
+    let server = server_with("MAX_CONNECTIONS", 3);
+    let mut agency = server.connect_as(1);
+    let mut silent = [server.connect(), server.connect()];
+    wait_for_nth(&server.process, "action: accept_connections | result: success", 3);
+    let mut newcomer = server.connect_as(2);
+    silent[0].expect_closed();
+    silent[1].send(b"hola\n").expect(b"hola\n");
+    for (number, wire) in (1..).zip([&mut agency, &mut newcomer]) {
+        wire.send(&hello(number)).expect(&welcome(0, OPEN));
+    }
+}
+
 /// TCP_CLOSE_WAIT in /proc/net/tcp: the peer has closed its side.
 const CLOSE_WAIT: &str = "08";
 

@@ -4,7 +4,7 @@ use crate::fixture::by_hand::{
     ACK, ALL_BETS_SENT, BIRTHDATE, Bet, CLOSED, DRAWN, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, hello_in_version,
     inform_winners, register_bet_failed, register_bets, welcome,
 };
-use crate::fixture::{Server, through_bash, wait_for, wait_for_nth};
+use crate::fixture::{Server, through_bash, wait_for};
 
 /// The server must answer `request` on a new connection with `code` and close.
 #[track_caller]
@@ -210,12 +210,10 @@ fn an_unknown_version_is_code_11_and_closes() {
 
 #[test]
 fn one_connection_too_many_is_code_12_and_closes() {
-    let server = Server::start_with(1, |command| {
+    let server = Server::start_with(2, |command| {
         command.env("MAX_CONNECTIONS", "2");
     });
-    let mut first = server.connect_as(1);
-    let _second = server.connect();
-    wait_for_nth(&server.process, "action: accept_connections | result: success", 2);
+    let [mut first, _second] = [1, 2].map(|agency| server.connect_as(agency));
     server.connect().expect(&register_bet_failed(12)).expect_closed();
     first.send(&register_bets(&[Bet::of(1, 1, 1)])).expect(REGISTER_BET_OK);
 }

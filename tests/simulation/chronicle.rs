@@ -47,6 +47,7 @@ happenings! {
     TakenOver: "code 10 heard",
     Unavailable: "code 12 heard",
     TurnedAway: "connections turned away",
+    MadeRoom: "connections without an agency that made room",
     NotRegistered: "connections that could not be polled",
     RefusedBet: "code 2 heard",
     LateConnection: "an older connection spoke after a newer one of its agency",

@@ -194,11 +194,20 @@ impl Process {
     fn accept(&mut self) {
         while !self.life.is_over() && !self.random.one_in(5) {
             let Some(number) = self.network.borrow().backlog() else { return };
-            if self.server.is_full() {
+            let was_full = self.server.central().is_full();
+            if !self.server.make_room(self.clock.now()) {
                 self.turn_away(number);
                 continue;
             }
-            let socket = SimulatedSocket { network: Rc::clone(&self.network), number, life: Rc::clone(&self.life) };
+            if was_full {
+                count(Happening::MadeRoom);
+            }
+            let socket = SimulatedSocket {
+                network: Rc::clone(&self.network),
+                number,
+                life: Rc::clone(&self.life),
+                is_reset: false,
+            };
             let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), number as u16);
             let fails = self.may_fail_to_register && self.random.one_in(100);
             let added = self.server.add(socket, peer, self.clock.now(), |socket, id| {

@@ -20,6 +20,8 @@ pub struct SimulatedSocket {
     pub number: usize,
     /// The life of the process that has it open.
     pub life: Rc<Life>,
+    /// True if closing it resets the connection.
+    pub is_reset: bool,
 }
 
 impl Read for SimulatedSocket {
@@ -109,6 +111,10 @@ impl Socket for SimulatedSocket {
         link.to_client.finish(End::Closed, random);
         Ok(())
     }
+
+    fn reset_on_close(&mut self) {
+        self.is_reset = true;
+    }
 }
 
 impl Drop for SimulatedSocket {
@@ -119,7 +125,7 @@ impl Drop for SimulatedSocket {
             return;
         }
         // A socket that is closed with unread input resets its connection.
-        let end = if link.to_server.len() > 0 { End::Reset } else { End::Closed };
+        let end = if self.is_reset || link.to_server.len() > 0 { End::Reset } else { End::Closed };
         tell(|| format!("server: closes connection {}: {end:?}", self.number));
         network.close(self.number, end);
     }

@@ -1,0 +1,35 @@
+//! The language between the shell and the core: what happens to a connection, and what it needs next.
+
+/// Something that happened to a connection.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// These bytes arrived.
+    Received(&'a [u8]),
+    /// It has its turn to go on with input that the core kept: see [`Wants::Turn`].
+    Turn,
+    /// The peer ended its side.
+    Ended,
+    /// The socket took so many bytes of [`Central::unsent`](super::Central::unsent), and takes no more now if any are left.
+    Sent(usize),
+    /// The time has come that [`Central::deadline`](super::Central::deadline) named, or a later one.
+    Expired,
+    /// The connection is gone, and with it whatever it was owed. Its id is not used again.
+    Lost,
+}
+
+/// What a connection needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// Input from its socket.
+    Input,
+    /// A turn: the core kept input of it that can be applied now.
+    Turn,
+    /// The outcome of the commit in flight. Its socket is not read until then.
+    Settlement,
+    /// Its replies to be taken by the peer. Its socket is not read until then.
+    Room,
+    /// The draw: its peer has ended its side behind its request.
+    Draw,
+    /// To be closed: its last reply is sent.
+    Close,
+}
