@@ -94,7 +94,7 @@ pub enum Event<'a> {
     Lost,
 }
 
-/// What a connection needs next.
+/// The next need of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wants {
     /// Input from its socket.
@@ -109,10 +109,10 @@ pub enum Wants {
     Close,
 }
 
-/// Why the server must end without sending another byte.
+/// Reason why the server must end without sending another byte.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Halt {
-    /// Nobody can tell what is stored.
+    /// The outcome of the commit is not known.
     #[error("{0}")]
     Unknown(String),
     /// Another server has taken over.

@@ -58,7 +58,7 @@ pub(super) enum Order {
     Broken(ErrorCode),
 }
 
-/// What it knows of its winners.
+/// The state of its request for winners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Winners {
     /// It has not asked.

@@ -32,7 +32,7 @@ pub struct Ready {
     pub is_writable: bool,
 }
 
-/// What a turn needs of the world beside sockets.
+/// The world of a turn beside its sockets: the time and the poll.
 pub trait World {
     /// The time.
     fn now(&mut self) -> Now;
@@ -44,7 +44,7 @@ pub trait World {
     fn poll(&mut self, ready: &mut Vec<Ready>) -> io::Result<()>;
 }
 
-/// Why a turn could not be completed. No reply leaves after it.
+/// Reason why a turn could not be completed. No reply leaves after it.
 #[derive(Debug, thiserror::Error)]
 pub enum TurnError {
     /// The system refuses to poll.
@@ -63,7 +63,7 @@ pub struct Server<S, L> {
     connections: SlotMap<ConnectionId, Connection<S>>,
     schedule: Schedule,
     deadlines: Deadlines,
-    /// Connections that a poll has reported and nobody has looked at.
+    /// Connections that a poll has reported and that were not looked at yet.
     ready: Vec<Ready>,
     /// Connections that take output again.
     writable: Vec<ConnectionId>,
