@@ -84,7 +84,7 @@ pub enum Event<'a> {
     Received(&'a [u8]),
     /// It has its turn to go on with input that the core kept: see [`Wants::Turn`].
     Turn,
-    /// The peer ended its side.
+    /// The peer ended its side. It is read behind all input, so it comes only to a connection that [wants](Wants::Input) input.
     Ended,
     /// The socket took so many bytes of [`Central::unsent`], and takes no more now if any are left.
     Sent(usize),
@@ -186,10 +186,7 @@ impl Central {
         match event {
             Event::Received(bytes) => self.receive(id, bytes, now),
             Event::Turn => self.go_on(id, now),
-            Event::Ended => {
-                self.sessions[id].input.has_ended = true;
-                self.close_ended(id);
-            }
+            Event::Ended => self.end(id),
             Event::Sent(bytes) => self.take_sent(id, bytes, now),
             Event::Expired => self.expire(id, now),
             Event::Lost => {
@@ -204,14 +201,13 @@ impl Central {
         let Some(session) = self.sessions.get(id) else { return Wants::Close };
         if session.state == State::Closing {
             if session.output.is_done() { Wants::Close } else { Wants::Room }
-        } else if self.is_in_flight() && session.is_lottery() {
+        } else if !self.is_read(session) {
             Wants::Settlement
         } else if session.output.is_full(&self.limits) {
             Wants::Room
         } else if session.input.waits_for_turn() {
             Wants::Turn
         } else {
-            debug_assert!(!session.input.has_ended, "an ended session without input is closing");
             Wants::Input
         }
     }
@@ -290,7 +286,7 @@ impl Central {
         self.release(None);
     }
 
-    /// True if the socket of `session` is read: see [`Wants::Settlement`].
+    /// False if the socket of `session` waits for the commit in flight: see [`Wants::Settlement`].
     fn is_read(&self, session: &Session) -> bool {
         !(self.is_in_flight() && session.is_lottery())
     }
@@ -331,13 +327,12 @@ impl Central {
         self.dirty.push(id);
     }
 
-    /// Closes a session whose peer has ended its side, unless kept input of it can still be applied.
-    fn close_ended(&mut self, id: ConnectionId) {
+    /// Closes a session whose peer has ended its side. A line to echo may end there, a message may not.
+    fn end(&mut self, id: ConnectionId) {
         let session = &mut self.sessions[id];
-        if !session.input.has_ended || session.input.waits_for_turn() || session.state == State::Closing {
-            return;
-        }
+        debug_assert!(!session.input.waits_for_turn(), "the end of input is read behind it");
         match session.state {
+            State::Closing => return,
             State::Echo if !session.input.is_empty() => {
                 let line = session.input.take();
                 return self.echo(id, &line);

@@ -144,4 +144,4 @@ impl Session {
 
 const UNREAD: &str = "its replies stayed unread for longer than UNREAD_TIMEOUT";
 const MESSAGE: &str = "a message took longer than MESSAGE_TIMEOUT";
-const SILENCE: &str = "it did not say whose it is within SILENCE_TIMEOUT";
+const SILENCE: &str = "it named no agency within SILENCE_TIMEOUT";

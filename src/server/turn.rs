@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use slotmap::SlotMap;
 
 use super::commit_times::CommitTimes;
-use super::connection::{Connection, Input, LINGER, Socket, Written};
+use super::connection::{Connection, LINGER, Received, Socket, Written};
 use super::deadlines::Deadlines;
 use super::schedule::{Grant, SLICE_BYTES, Schedule};
 use crate::central::{Central, ConnectionId, Event, Halt, Now, Wants};
@@ -200,13 +200,13 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         match self.central.wants(id) {
             Wants::Turn => self.central.on(id, Event::Turn, now),
             Wants::Input if connection.is_readable => match connection.read(&mut self.slice[..bytes]) {
-                Input::Bytes(bytes) => {
+                Received::Bytes(bytes) => {
                     taken = bytes.len();
                     self.central.on(id, Event::Received(bytes), now);
                 }
-                Input::None => {}
-                Input::End => self.central.on(id, Event::Ended, now),
-                Input::Broken(error) => return self.lose(id, &error, now),
+                Received::None => {}
+                Received::End => self.central.on(id, Event::Ended, now),
+                Received::Broken(error) => return self.lose(id, &error, now),
             },
             _ => {}
         }
