@@ -3,7 +3,7 @@
 
     python3 examples/agency.py --id 3 --server localhost:12345 .data/agency-3.csv
 
-It says Hello, hears how many of its bets the central has, sends those after them in batches (a few of them ahead of their
+It says Hello, hears how many of its bets the server has, sends those after them in batches (a few of them ahead of their
 replies), closes, and waits for its winners. Whatever breaks in between, it connects again and hears anew where to go on.
 """
 
@@ -76,7 +76,7 @@ def batches(bets):
 
 
 class Central:
-    """A connection to the central."""
+    """A connection to the server."""
 
     def __init__(self, address):
         self.socket = socket.create_connection(address)
@@ -105,7 +105,7 @@ class Central:
             (code,) = self.read(">H")
             if code in (NOT_STORED, UNAVAILABLE):
                 raise Passing(f"code {code}")
-            raise Refused(f"the central refuses, code {code}")
+            raise Refused(f"the server refuses, code {code}")
         if got != message_type:
             raise Refused(f"message {got} instead of {message_type}")
         return self.read(">" + form)
@@ -114,7 +114,7 @@ class Central:
         size = struct.calcsize(form)
         data = self.reader.read(size)
         if len(data) < size:
-            raise ConnectionError("the central closed the connection")
+            raise ConnectionError("the server closed the connection")
         return struct.unpack(form, data)
 
 
@@ -128,7 +128,7 @@ def converse(central, options):
         rows = csv.reader(file)
         held = sum(1 for _ in itertools.islice(rows, stored))
         if held < stored:
-            raise Refused(f"the central has {stored} bets of this agency, and {options.file} holds only {held}")
+            raise Refused(f"the server has {stored} bets of this agency, and {options.file} holds only {held}")
         if state == OPEN:
             send_bets(central, encode_rows(options.id, rows), options.window)
             # Only now: bets of a batch refused after this could never be sent again.
@@ -192,7 +192,7 @@ def main():
     parser = argparse.ArgumentParser(description="An agency of the Lotería Nacional.")
     parser.add_argument("file", help="its bets: first name, last name, document, birthdate, number; no header")
     parser.add_argument("--id", type=int, required=True, help="its number, from 1")
-    parser.add_argument("--server", default="localhost:12345", help="host:port of the central")
+    parser.add_argument("--server", default="localhost:12345", help="host:port of the server")
     parser.add_argument("--credential", default="", help="what proves that it is that agency, if that is asked")
     parser.add_argument("--window", type=int, default=8, help="batches sent and not yet answered, at most")
     parser.add_argument("--patience", type=float, default=60, help="how long to go on trying, in seconds")

@@ -17,14 +17,13 @@
 //! 7. [`central::Central::settle`] makes the counts final.
 //! 8. `central::replies` turns the reply to the batch into bytes. Only now it exists, and only now it leaves.
 //!
-//! When every agency has closed, the draw happens with the commit of the last closing, and each agency that asked is told
-//! its own winners.
+//! The draw happens with the commit of the last closing, and each agency that asked is told its own winners.
 //!
 //! # The way of a connection
 //! [`server::reactor`] accepts it and registers it with the poll under its [`central::ConnectionId`]. Each turn gives
 //! what arrived to [`central::Central::on`] and asks [`central::Central::wants`] what the connection needs next. Its
 //! session is `Silent`, then `Echo` or `Anonymous`, then `Agency`, then `Closing` (`central::session`). After its last
-//! reply it lingers until the peer has ended its side (`server::connection`).
+//! reply it lingers until the peer has ended its side, for a second at most (`server::connection`).
 //!
 //! # The way of SIGTERM
 //! It is a token of the same poll. The turn in progress is completed with its commit and its replies; then every agency is

@@ -53,7 +53,7 @@ pub enum Standing {
     Drawn,
 }
 
-/// Why bets of an agency are not taken.
+/// Reason why bets of an agency are not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The round has no such agency.
@@ -62,7 +62,7 @@ pub enum Refusal {
     Closed,
 }
 
-/// Why a stored history does not fit this round.
+/// Reason why a stored history does not fit this round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Contradiction {
     /// It names an agency that the round does not have.
@@ -309,8 +309,7 @@ mod tests {
     use crate::bet::{Day, WINNER_NUMBER};
 
     fn bet(agency: u32, document: u32, number: u32) -> Bet<'static> {
-        let birthdate = Day::OLDEST_BIRTHDATE;
-        let ana = "Ana".try_into().expect("a name");
+        let (birthdate, ana) = (Day::OLDEST_BIRTHDATE, "Ana".try_into().expect("a name"));
         Bet { agency, first_name: ana, last_name: ana, document, birthdate, number }
     }
 
@@ -371,8 +370,7 @@ mod tests {
         assert_eq!(lottery.staged_closings().collect::<Vec<_>>(), [(1, 1)]);
         lottery.rollback();
         assert_eq!(lottery.staged_closings().next(), None);
-        assert_eq!((lottery.standing(1), lottery.stored(1)), (Standing::Open, 0));
-        assert_eq!(lottery.may_register(1), Ok(()));
+        assert_eq!((lottery.standing(1), lottery.stored(1), lottery.may_register(1)), (Standing::Open, 0, Ok(())));
         assert!(close(&mut lottery, 1));
         assert_eq!(lottery.winners(1), Some([].as_slice()));
     }

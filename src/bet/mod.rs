@@ -109,7 +109,7 @@ pub fn has_won(bet: &Bet<'_>) -> bool {
     bet.has_won()
 }
 
-/// Why a bet is not valid. The text names the field and says what would be valid.
+/// Reason why a bet is not valid. The text names the field and says what would be valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidBet {
     /// The first name.

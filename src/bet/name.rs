@@ -89,7 +89,7 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-/// Why bytes are no name.
+/// Reason why bytes are no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidName {
     /// They are not UTF-8.

@@ -68,7 +68,7 @@ pub struct RowError {
     pub fault: RowFault,
 }
 
-/// Why a row is no valid bet.
+/// Reason why a row is no valid bet.
 #[derive(Debug, Error)]
 pub enum RowFault {
     /// It could not be read.
@@ -275,7 +275,7 @@ mod tests {
         bet.map_or_else(|fault| fault.to_string(), |bet| format!("{bet:?}"))
     }
 
-    /// What each row of `text` says, and its line.
+    /// The bet or the fault of each row of `text`, and its line.
     fn rows_of(text: &[u8], piece: usize, agency: Option<u32>) -> Vec<(u64, String)> {
         let mut rows = Rows::new(Pieces(text, piece), agency, Day::LAST);
         let mut read = Vec::new();

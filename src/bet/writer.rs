@@ -15,7 +15,7 @@ pub const MAX_ROW_BYTES: usize = 10 + 2 * (2 * MAX_NAME_BYTES + 2) + 8 + 10 + 4 
 ///
 /// ```
 /// use loteria::bet::{Bet, Day, load_bets, store_bets};
-/// ///
+///
 /// let bet = Bet {
 ///     agency: 1,
 ///     first_name: "María, \"la\" Ñata".try_into()?,
@@ -32,7 +32,7 @@ pub const MAX_ROW_BYTES: usize = 10 + 2 * (2 * MAX_NAME_BYTES + 2) + 8 + 10 + 4 
 /// ```
 ///
 /// # Errors
-/// What `storage` says.
+/// The error of `storage`.
 pub fn store_bets<'a>(storage: &mut impl Write, bets: impl IntoIterator<Item = Bet<'a>>) -> io::Result<()> {
     let mut rows = Buffer::new();
     bets.into_iter().for_each(|bet| write_row(&bet, &mut rows));

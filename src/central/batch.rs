@@ -18,7 +18,7 @@ struct Staged {
     only: Option<(u32, u32)>,
 }
 
-/// Why nothing of a batch is staged.
+/// Reason why nothing of a batch is staged.
 #[derive(Debug, Error)]
 enum BatchRefusal {
     #[error("bet {position} of the batch: {fault}")]

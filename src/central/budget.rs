@@ -1,6 +1,6 @@
 //! The memory that connections without an agency share.
 //!
-//! An agency needs no such budget: it has one connection, with one unfinished message. Anybody can open thousands of
+//! An agency needs no such budget: it has one connection, with one unfinished message. Any client can open thousands of
 //! connections without one, so their unfinished messages are bounded together. If the budget is exceeded, the connection
 //! that asked for more is refused; no other is evicted.
 

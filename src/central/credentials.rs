@@ -1,4 +1,4 @@
-//! Which agencies may speak, where the central asks for it.
+//! Credentials: proof of which agency a connection speaks for, where the server asks for it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ impl Credentials {
         Credentials(credentials.into_iter().collect())
     }
 
-    /// Whether `given` is the credential of `agency`, in a time that does not depend on how much of it is right.
+    /// True if `given` is the credential of `agency`. The time that it takes does not depend on how much of it is right.
     pub fn admit(&self, agency: u32, given: &[u8]) -> bool {
         self.0.get(&agency).is_some_and(|expected| expected.as_bytes().ct_eq(given).into())
     }

@@ -7,7 +7,7 @@ pub enum Event<'a> {
     Received(&'a [u8]),
     /// It has its turn to go on with input that the core kept: see [`Wants::Turn`].
     Turn,
-    /// The peer ended its side.
+    /// The peer ended its side. It is read behind all input, so it comes only to a connection that [wants](Wants::Input) input.
     Ended,
     /// The socket took so many bytes of [`Central::unsent`](super::Central::unsent), and takes no more now if any are left.
     Sent(usize),

@@ -12,8 +12,6 @@ pub(super) struct Input {
     waits_for: WaitsFor,
     /// Finds the end of the message at the front of `bytes`.
     pub scanner: Scanner,
-    /// True once the peer has ended its side.
-    pub has_ended: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +29,7 @@ const UNCOUNTED_BYTES: usize = 2 * MAX_HELLO_BYTES;
 
 impl Input {
     pub fn new(limits: protocol::MessageLimits) -> Input {
-        Input { bytes: Vec::new(), waits_for: WaitsFor::Nothing, scanner: Scanner::new(limits), has_ended: false }
+        Input { bytes: Vec::new(), waits_for: WaitsFor::Nothing, scanner: Scanner::new(limits) }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -59,7 +59,7 @@ pub use status::Status;
 use budget::Budget;
 use credentials::Credentials;
 use replies::Answer;
-use session::{Session, State};
+use session::{Session, Speaking, State, Winners};
 use speakers::Speakers;
 
 /// A connection of the shell: an index and a generation. The id of a closed connection never comes back.
@@ -81,10 +81,10 @@ impl Now {
     }
 }
 
-/// Why the server must end without sending another byte.
+/// Reason why the server must end without sending another byte.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Halt {
-    /// Nobody can tell what is stored.
+    /// The outcome of the commit is not known.
     #[error("{0}")]
     Unknown(String),
     /// Another server has taken over.
@@ -173,10 +173,7 @@ impl Central {
         match event {
             Event::Received(bytes) => self.receive(id, bytes, now),
             Event::Turn => self.go_on(id, now),
-            Event::Ended => {
-                self.sessions[id].input.has_ended = true;
-                self.close_ended(id);
-            }
+            Event::Ended => self.end(id),
             Event::Sent(bytes) => self.take_sent(id, bytes, now),
             Event::Expired => self.expire(id, now),
             Event::Lost => {
@@ -191,14 +188,13 @@ impl Central {
         let Some(session) = self.sessions.get(id) else { return Wants::Close };
         if session.state == State::Closing {
             if session.output.is_done() { Wants::Close } else { Wants::Room }
-        } else if self.is_in_flight() && session.is_lottery() {
+        } else if !self.is_read(session) {
             Wants::Settlement
         } else if session.output.is_full(&self.limits) {
             Wants::Room
         } else if session.input.waits_for_turn() {
             Wants::Turn
-        } else if session.input.has_ended {
-            debug_assert!(session.is_parked(), "any other ended session without input is closing");
+        } else if session.is_half_closed() {
             Wants::Draw
         } else {
             Wants::Input
@@ -279,7 +275,7 @@ impl Central {
         self.release(None);
     }
 
-    /// True if the socket of `session` is read: see [`Wants::Settlement`].
+    /// False if the socket of `session` waits for the commit in flight: see [`Wants::Settlement`].
     fn is_read(&self, session: &Session) -> bool {
         !(self.is_in_flight() && session.is_lottery())
     }
@@ -320,15 +316,19 @@ impl Central {
         self.dirty.push(id);
     }
 
-    /// Closes a session whose peer has ended its side, unless kept input of it can still be applied or it waits for the
-    /// draw.
-    fn close_ended(&mut self, id: ConnectionId) {
+    /// Closes a session whose peer has ended its side, unless it waits for the draw. A line to echo may end there, a message
+    /// may not.
+    fn end(&mut self, id: ConnectionId) {
         let session = &mut self.sessions[id];
-        let has_more = session.input.waits_for_turn() || (session.is_parked() && session.input.is_empty());
-        if !session.input.has_ended || has_more || session.state == State::Closing {
+        debug_assert!(!session.input.waits_for_turn(), "the end of input is read behind it");
+        if session.input.is_empty()
+            && let Some(speaking @ Speaking { winners: Winners::Parked, .. }) = session.speaking_mut()
+        {
+            speaking.winners = Winners::HalfClosed;
             return;
         }
         match session.state {
+            State::Closing => return,
             State::Echo if !session.input.is_empty() => {
                 let line = session.input.take();
                 return self.echo(id, &line);

@@ -1,7 +1,7 @@
 //! Replies: answers that wait for the commit, and their bytes once it has succeeded.
 
 use super::requests::state_of;
-use super::session::{Session, State, Winners};
+use super::session::{Session, Winners};
 use super::{Central, ConnectionId, Limits};
 use crate::event;
 use crate::lottery::{Lottery, Standing};
@@ -116,17 +116,16 @@ impl Central {
     /// Answers the parked requests. It happens once, with the commit of the last closing.
     pub(super) fn draw(&mut self) {
         event!(Info, "sorteo", success);
-        let Central { lottery, sessions, limits, .. } = self;
-        let mut told = Vec::new();
-        for (id, session) in sessions.iter_mut() {
-            let State::Agency(speaking) = session.state else { continue };
-            if speaking.winners == Winners::Parked && !planted(Fault::ParkedForgotten) {
-                inform_winners(lottery, session, speaking.agency, limits);
-                told.push(id);
+        let parked =
+            self.sessions.iter().filter(|(_, session)| session.is_parked() && !planted(Fault::ParkedForgotten));
+        for id in parked.map(|(id, _)| id).collect::<Vec<_>>() {
+            let Central { lottery, sessions, limits, .. } = self;
+            let session = &mut sessions[id];
+            let (Some(agency), is_half_closed) = (session.agency(), session.is_half_closed()) else { continue };
+            inform_winners(lottery, session, agency, limits);
+            if is_half_closed {
+                self.close(id);
             }
-        }
-        for id in told {
-            self.close_ended(id);
             self.dirty.push(id);
         }
     }

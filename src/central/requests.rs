@@ -44,7 +44,6 @@ impl Central {
         if self.sessions[id].input.waits_for_turn() {
             let input = self.sessions[id].input.take();
             self.apply_and_keep(id, &input, now);
-            self.close_ended(id);
         }
     }
 

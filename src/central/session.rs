@@ -58,13 +58,15 @@ pub(super) enum Order {
     Broken(ErrorCode),
 }
 
-/// What it knows of its winners.
+/// The state of its request for winners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Winners {
     /// It has not asked.
     NotAsked,
     /// It waits for the draw.
     Parked,
+    /// It waits for the draw, and its peer has ended its side: it is told, and closed.
+    HalfClosed,
     /// It was told.
     Told,
 }
@@ -111,7 +113,12 @@ impl Session {
 
     /// True if it waits for the draw.
     pub fn is_parked(&self) -> bool {
-        self.speaking().is_some_and(|speaking| speaking.winners == Winners::Parked)
+        self.speaking().is_some_and(|speaking| matches!(speaking.winners, Winners::Parked | Winners::HalfClosed))
+    }
+
+    /// True if its peer has ended its side and it waits for the draw.
+    pub fn is_half_closed(&self) -> bool {
+        self.speaking().is_some_and(|speaking| speaking.winners == Winners::HalfClosed)
     }
 
     /// Bytes that count against the budget of connections without an agency.
@@ -144,4 +151,4 @@ impl Session {
 
 const UNREAD: &str = "its replies stayed unread for longer than UNREAD_TIMEOUT";
 const MESSAGE: &str = "a message took longer than MESSAGE_TIMEOUT";
-const SILENCE: &str = "it did not say whose it is within SILENCE_TIMEOUT";
+const SILENCE: &str = "it named no agency within SILENCE_TIMEOUT";

@@ -137,14 +137,14 @@ fn exchange<S: BetSource>(
             connection.set_read_timeout(None)?;
         }
         match connection.read(&mut received) {
-            Ok(0) => return Err(Broken::io(io::ErrorKind::UnexpectedEof, "the central closed the connection")),
+            Ok(0) => return Err(Broken::io(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
             Ok(bytes) => {
                 conversation.hear(&received[..bytes])?;
                 progress.advance(conversation.stored());
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(Broken::io(io::ErrorKind::TimedOut, "the central says nothing, see reply.timeout"));
+                return Err(Broken::io(io::ErrorKind::TimedOut, "the server says nothing, see reply.timeout"));
             }
             Err(error) => return Err(error.into()),
         }

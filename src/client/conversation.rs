@@ -52,16 +52,16 @@ pub enum Failure {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The server refused a request.
-    #[error("the central refuses, code {}: {code}", *code as u16)]
+    #[error("the server refuses, code {}: {code}", *code as u16)]
     Refused {
         /// Reason of the refusal.
         code: ErrorCode,
     },
     /// The bytes received are not a message.
-    #[error("the central does not speak this protocol: {0}")]
+    #[error("the server does not speak this protocol: {0}")]
     Malformed(#[from] Malformed),
     /// The message received does not answer any request.
-    #[error("the central does not speak this protocol: an answer to no request")]
+    #[error("the server does not speak this protocol: an answer to no request")]
     Unexpected,
     /// The agency has closed, and its source holds bets that are not stored.
     #[error("the agency has closed with {stored} bets, and there are more here: no more are taken")]

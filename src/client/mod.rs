@@ -1,6 +1,6 @@
 //! An agency: the source of its bets, its conversation with the server, and its recovery from broken connections.
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
 //! | [`source`] | bets, one at a time, from a file or from the environment |
 //! | [`conversation`] | the agency's side of the protocol, as bytes: it has no socket |
@@ -38,7 +38,7 @@ pub enum ClientError {
     Failed(#[from] Failure),
     /// The connection broke after bets were sent without Hello.
     #[error(
-        "{why}; without Hello the stored bets are unknown, so nothing is sent again: compare with the central's bets.csv, see handshake"
+        "{why}; without Hello the stored bets are unknown, so nothing is sent again: compare with the server's bets.csv, see handshake"
     )]
     Unsure {
         /// Error of the connection.

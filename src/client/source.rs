@@ -1,4 +1,4 @@
-//! Where the bets of an agency come from.
+//! The source of the bets of an agency: a file, or the environment.
 
 use std::fs::File;
 use std::io;
@@ -71,7 +71,7 @@ impl<S: BetSource + ?Sized> BetSource for Box<S> {
     }
 }
 
-/// Why the next bet can't be had.
+/// Reason why the next bet can't be had.
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// There is no such file.
@@ -105,7 +105,7 @@ pub enum SourceError {
         fault: InvalidBet,
     },
     /// The server has more bets of this agency than the file.
-    #[error("the central has {stored} bets of this agency, and {} holds only {held}: is it the file that was sent?", path.display())]
+    #[error("the server has {stored} bets of this agency, and {} holds only {held}: is it the file that was sent?", path.display())]
     StoredMore {
         /// The file.
         path: PathBuf,

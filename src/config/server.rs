@@ -25,7 +25,7 @@ words! {
     SyncPolicy {
         /// Before it is acknowledged: it survives a power loss.
         Always = "always",
-        /// When the system writes it: it survives the death of the process, and no more.
+        /// Once the system writes it: it survives the death of the process, and no more.
         Never = "never",
     }
 }

@@ -41,14 +41,14 @@ pub struct Closing {
     pub agencies: u32,
 }
 
-/// What became of a commit.
+/// The outcome of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All of it is durable.
     Stored,
     /// Nothing of it is stored, and the ledger takes the next commit. The text says why.
     NotStored(String),
-    /// Nobody can tell what is stored. No reply may leave any more. The text says why.
+    /// It is not known what is stored. No reply may leave any more. The text says why.
     Unknown(String),
     /// Another server has taken over the round. No reply may leave any more.
     Fenced,

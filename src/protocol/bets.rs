@@ -24,7 +24,7 @@ pub struct Bets<'a> {
     bytes: &'a [u8],
 }
 
-/// Why the next bet of a batch can't be decoded.
+/// Reason why the next bet of a batch can't be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BetFault {
     /// Its bytes do not fit the protocol.

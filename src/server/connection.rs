@@ -64,7 +64,7 @@ enum Phase {
 }
 
 /// The result of a read.
-pub(super) enum Input<'b> {
+pub(super) enum Received<'b> {
     Bytes(&'b [u8]),
     /// Nothing now.
     None,
@@ -86,20 +86,20 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Reads what there is, at most as much as `buffer` holds.
-    pub fn read<'b>(&mut self, buffer: &'b mut [u8]) -> Input<'b> {
+    pub fn read<'b>(&mut self, buffer: &'b mut [u8]) -> Received<'b> {
         match self.socket.read(buffer) {
             Ok(0) => {
                 self.is_readable = false;
                 self.phase = Phase::PeerEnded;
-                Input::End
+                Received::End
             }
-            Ok(bytes) => Input::Bytes(&buffer[..bytes]),
+            Ok(bytes) => Received::Bytes(&buffer[..bytes]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.is_readable = false;
-                Input::None
+                Received::None
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Input::None,
-            Err(error) => Input::Broken(error),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Received::None,
+            Err(error) => Received::Broken(error),
         }
     }
 
@@ -133,12 +133,12 @@ impl<S: Socket> Connection<S> {
     pub fn drop_input(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let Phase::Lingering { bytes_left } = self.phase else { return None };
         match self.read(buffer) {
-            Input::Bytes(bytes) => {
+            Received::Bytes(bytes) => {
                 self.phase = Phase::Lingering { bytes_left: bytes_left.checked_sub(bytes.len())? };
                 Some(bytes.len())
             }
-            Input::None => Some(0),
-            Input::End | Input::Broken(_) => None,
+            Received::None => Some(0),
+            Received::End | Received::Broken(_) => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How many connections the system lets the central have: each is a descriptor.
+//! The number of connections that the system allows the server: each is a descriptor.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

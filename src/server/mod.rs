@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`reactor`] | the loop: `Poll`, tokens, signals |
 //! | [`turn`] | one turn: read, expire, commit, write. The simulator runs it, too |
-//! | [`schedule`] | whose input is read next, how much, for how long |
+//! | [`schedule`] | the connection that is read next, how much, for how long |
 //! | `connection` | a socket, its readiness, its end |
 //! | `listener` | accepting, also without room |
 //! | `deadlines` | the connection that is due next |

@@ -207,7 +207,7 @@ impl World for Readiness {
     }
 }
 
-/// A token is a connection's index and generation, so that an event of a closed connection names nobody.
+/// A token is a connection's index and generation, so that an event of a closed connection finds none.
 fn token_of(id: ConnectionId) -> Token {
     Token(id.data().as_ffi() as usize)
 }

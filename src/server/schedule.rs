@@ -1,12 +1,12 @@
-//! The schedule: whose input is read next, how much of it, and when a turn has read enough. Pure.
+//! The schedule: the connection that is read next, how much of it, and when a turn has read enough. Pure.
 //!
 //! Two kinds of connections share a turn. An *interactive* client sends a batch and waits for its reply. A *bulk* sender
 //! pipelines: it goes on sending while it waits. Three rules make a turn fair to both:
 //!
 //! 1. **Interactive first.** Interactive connections are read before bulk senders. Four of them in a row let one bulk
 //!    sender through, so that no number of them stops it.
-//! 2. **Shares.** Bulk senders are read in slices, one after the other. Nobody gets more than its share of a turn; the
-//!    rest goes first in the next turn.
+//! 2. **Shares.** Bulk senders are read in slices, one after the other. No connection gets more than its share of a turn;
+//!    the rest of its input waits for the next.
 //! 3. **A turn reads for about as long as a commit takes**, and 16 slices at least, because a commit costs much the same
 //!    for one batch as for a hundred. Once bets of an interactive client are staged, half a commit is enough: its reply
 //!    waits for the end of the turn. For the next milliseconds turns stay short, because its next batch is expected.
@@ -68,8 +68,10 @@ pub struct Schedule {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
-    /// True if it is in one of the lists.
+    /// True if it is in line, or has had its share of this turn.
     is_listed: bool,
+    /// True if it is in `held`.
+    is_held: bool,
     /// The last turn in which it was read, and the bytes taken from it then.
     turn: u64,
     taken: usize,
@@ -126,9 +128,12 @@ impl Schedule {
         }
     }
 
-    /// Lets a connection wait for the commit in flight.
+    /// Lets a connection wait for the commit in flight, once, however often its peer makes it ready meanwhile.
     pub fn hold(&mut self, id: ConnectionId) {
-        self.held.push(id);
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if !std::mem::replace(&mut entry.is_held, true) {
+            self.held.push(id);
+        }
     }
 
     /// Puts those that waited for the commit in line again, after a commit that took so long.
@@ -138,11 +143,14 @@ impl Schedule {
             commit => commit / WEIGHT * (WEIGHT - 1) + took / WEIGHT,
         };
         for id in std::mem::take(&mut self.held) {
-            self.list(id);
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.is_held = false;
+                self.list(id);
+            }
         }
     }
 
-    /// True if the next turn would read from somebody at once.
+    /// True if the next turn would read from a connection at once.
     pub fn has_work(&self) -> bool {
         !(self.interactive.is_empty() && self.bulk.is_empty() && self.served.is_empty())
     }
@@ -236,155 +244,4 @@ impl Entry {
 }
 
 #[cfg(test)]
-mod tests {
-    use slotmap::SlotMap;
-
-    use super::*;
-
-    const SHARE: usize = 4 * SLICE_BYTES;
-
-    fn ids(count: usize) -> Vec<ConnectionId> {
-        let mut map = SlotMap::new();
-        (0..count).map(|_| map.insert(())).collect()
-    }
-
-    /// A schedule in which `bulk` are known as bulk senders and have more to give, after commits of `commit`.
-    fn schedule(bulk: &[ConnectionId], commit: Duration) -> Schedule {
-        let mut schedule = Schedule::new(SHARE);
-        (0..100).for_each(|_| schedule.settled(commit));
-        for &id in bulk {
-            schedule.add(id);
-            schedule.entries[id].bulk_until = 1000;
-            schedule.list(id);
-        }
-        schedule.begin_turn();
-        schedule
-    }
-
-    /// A schedule in which `ids` are new and have something to give.
-    fn newcomers(share: usize, ids: &[ConnectionId]) -> Schedule {
-        let mut schedule = Schedule::new(share);
-        ids.iter().for_each(|&id| join(&mut schedule, id));
-        schedule.begin_turn();
-        schedule
-    }
-
-    fn join(schedule: &mut Schedule, id: ConnectionId) {
-        schedule.add(id);
-        schedule.list(id);
-    }
-
-    /// Reads a turn in which everyone gives all that is granted. Gives who was read, and how many bytes.
-    fn read_turn(schedule: &mut Schedule) -> Vec<(ConnectionId, usize)> {
-        let mut read = Vec::new();
-        while let Some(Grant { id, bytes, .. }) = schedule.grant() {
-            schedule.took(id, bytes, true);
-            schedule.list(id);
-            read.push((id, bytes));
-        }
-        read
-    }
-
-    const MILLI: Duration = Duration::from_millis(1);
-
-    #[test]
-    fn bulk_senders_are_read_by_slices_in_turn_up_to_their_share() {
-        let ids = ids(2);
-        let mut schedule = schedule(&ids, 100 * MILLI);
-        let expected: Vec<_> = (0..8).map(|slice| (ids[slice % 2], SLICE_BYTES)).collect();
-        assert_eq!(read_turn(&mut schedule), expected);
-        assert!(schedule.has_work(), "the next turn does not sleep");
-        schedule.begin_turn();
-        assert_eq!(read_turn(&mut schedule), expected, "a new turn owes a new share");
-    }
-
-    #[test]
-    fn a_share_smaller_than_a_slice_bounds_the_read() {
-        let ids = ids(1);
-        let mut schedule = newcomers(100, &ids);
-        assert_eq!(read_turn(&mut schedule), [(ids[0], 100)]);
-    }
-
-    #[test]
-    fn an_interactive_client_is_read_before_bulk_senders() {
-        let ids = ids(3);
-        let mut schedule = schedule(&ids[..2], 100 * MILLI);
-        join(&mut schedule, ids[2]);
-        assert_eq!(schedule.grant().map(|grant| (grant.id, grant.is_bulk)), Some((ids[2], false)));
-        assert_eq!(schedule.grant().map(|grant| (grant.id, grant.is_bulk)), Some((ids[0], true)));
-    }
-
-    #[test]
-    fn no_number_of_interactive_clients_stops_a_bulk_sender() {
-        let ids = ids(41);
-        let mut schedule = schedule(&ids[..1], 100 * MILLI);
-        ids[1..].iter().for_each(|&id| join(&mut schedule, id));
-        let read: Vec<ConnectionId> = (0..5).filter_map(|_| schedule.grant()).map(|grant| grant.id).collect();
-        assert_eq!(read, [ids[1], ids[2], ids[3], ids[4], ids[0]]);
-    }
-
-    #[test]
-    fn a_turn_of_bulk_senders_reads_for_as_long_as_a_commit_takes() {
-        let ids = ids(100);
-        for (commit, slices) in [(Duration::ZERO, 16), (SLICE_TIME * 20, 20), (1000 * MILLI, 160)] {
-            let mut schedule = schedule(&ids, commit);
-            assert!(read_turn(&mut schedule).len().abs_diff(slices) <= 1, "{commit:?}");
-        }
-    }
-
-    #[test]
-    fn a_turn_that_an_interactive_client_waits_for_is_short() {
-        let ids = ids(101);
-        let mut schedule = schedule(&ids[..100], SLICE_TIME * 40);
-        join(&mut schedule, ids[100]);
-        let first = schedule.grant().expect("the interactive client");
-        schedule.took(first.id, 1000, true);
-        assert!(read_turn(&mut schedule).len().abs_diff(20) <= 1);
-        schedule.begin_turn();
-        assert!(read_turn(&mut schedule).len().abs_diff(20) <= 1, "its next batch is expected");
-        schedule.quiet = EXPECTED;
-        schedule.begin_turn();
-        assert!(read_turn(&mut schedule).len().abs_diff(40) <= 1, "it has gone");
-    }
-
-    #[test]
-    fn one_slow_commit_does_not_make_the_next_turn_long() {
-        let ids = ids(100);
-        let mut schedule = schedule(&ids, SLICE_TIME * 8);
-        schedule.settled(SLICE_TIME * 80);
-        assert!(read_turn(&mut schedule).len() <= 18);
-    }
-
-    #[test]
-    fn a_client_that_pipelines_becomes_a_bulk_sender_and_is_forgiven_later() {
-        let ids = ids(1);
-        let mut schedule = newcomers(SHARE, &ids);
-        assert_eq!(schedule.grant().map(|grant| grant.is_bulk), Some(false));
-        schedule.took(ids[0], BULK_BYTES + 1, true);
-        assert!(!schedule.is_awaited);
-        schedule.list(ids[0]);
-        assert_eq!(schedule.grant().map(|grant| grant.is_bulk), Some(true));
-        (0..=BULK_TURNS).for_each(|_| schedule.begin_turn());
-        schedule.list(ids[0]);
-        assert_eq!(schedule.grant().map(|grant| grant.is_bulk), Some(false));
-    }
-
-    #[test]
-    fn a_held_connection_is_read_once_the_commit_is_settled() {
-        let ids = ids(1);
-        let mut schedule = Schedule::new(SHARE);
-        schedule.add(ids[0]);
-        schedule.hold(ids[0]);
-        assert!(!schedule.has_work());
-        schedule.settled(MILLI);
-        assert!(schedule.has_work());
-    }
-
-    #[test]
-    fn a_removed_connection_is_not_read() {
-        let ids = ids(2);
-        let mut schedule = newcomers(SHARE, &ids);
-        schedule.remove(ids[0]);
-        assert_eq!(schedule.grant().map(|grant| grant.id), Some(ids[1]));
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use slotmap::SlotMap;
 
 use super::commit_times::CommitTimes;
-use super::connection::{Connection, Input, LINGER, Socket, Written};
+use super::connection::{Connection, LINGER, Received, Socket, Written};
 use super::deadlines::Deadlines;
 use super::schedule::{Grant, SLICE_BYTES, Schedule};
 use crate::central::{Central, ConnectionId, Event, Halt, Now, Wants};
@@ -32,7 +32,7 @@ pub struct Ready {
     pub is_writable: bool,
 }
 
-/// What a turn needs of the world beside sockets.
+/// The world of a turn beside its sockets: the time and the poll.
 pub trait World {
     /// The time.
     fn now(&mut self) -> Now;
@@ -44,7 +44,7 @@ pub trait World {
     fn poll(&mut self, ready: &mut Vec<Ready>) -> io::Result<()>;
 }
 
-/// Why a turn could not be completed. No reply leaves after it.
+/// Reason why a turn could not be completed. No reply leaves after it.
 #[derive(Debug, thiserror::Error)]
 pub enum TurnError {
     /// The system refuses to poll.
@@ -63,7 +63,7 @@ pub struct Server<S, L> {
     connections: SlotMap<ConnectionId, Connection<S>>,
     schedule: Schedule,
     deadlines: Deadlines,
-    /// Connections that a poll has reported and nobody has looked at.
+    /// Connections that a poll has reported and that were not looked at yet.
     ready: Vec<Ready>,
     /// Connections that take output again.
     writable: Vec<ConnectionId>,
@@ -207,13 +207,13 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         match self.central.wants(id) {
             Wants::Turn => self.central.on(id, Event::Turn, now),
             Wants::Input if connection.is_readable => match connection.read(&mut self.slice[..bytes]) {
-                Input::Bytes(bytes) => {
+                Received::Bytes(bytes) => {
                     taken = bytes.len();
                     self.central.on(id, Event::Received(bytes), now);
                 }
-                Input::None => {}
-                Input::End => self.central.on(id, Event::Ended, now),
-                Input::Broken(error) => return self.lose(id, &error, now),
+                Received::None => {}
+                Received::End => self.central.on(id, Event::Ended, now),
+                Received::Broken(error) => return self.lose(id, &error, now),
             },
             _ => {}
         }

@@ -67,7 +67,7 @@ fn a_message_that_ends_in_time_starts_the_deadline_of_the_next() {
 fn a_connection_that_says_nothing_is_closed() {
     let server = server_with_short(&["SILENCE_TIMEOUT"]);
     server.connect().expect_closed();
-    wait_for(&server.process, "reason: it did not say whose it is within SILENCE_TIMEOUT");
+    wait_for(&server.process, "reason: it named no agency within SILENCE_TIMEOUT");
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub struct Desk {
     commit: Option<InFlight>,
     /// Commits that have begun.
     pub begun: usize,
+    /// True once an outcome was given after which the server must end.
+    pub is_final: bool,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,7 @@ enum Answer {
 
 impl Desk {
     pub fn new(temper: Temper) -> Desk {
-        Desk { temper, commit: None, begun: 0 }
+        Desk { temper, commit: None, begun: 0, is_final: false }
     }
 
     /// A round of the loop has passed.
@@ -159,6 +161,7 @@ impl Ledger for SimulatedLedger {
             return Some(Outcome::Stored);
         }
         let outcome = outcome.unwrap_or_else(|| self.store(&commit, answer));
+        self.desk.borrow_mut().is_final = matches!(outcome, Outcome::Unknown(_) | Outcome::Fenced);
         self.life.operate(Operation::EndCommit);
         tell(|| format!("ledger: {outcome:?}"));
         Some(outcome)

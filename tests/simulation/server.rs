@@ -170,6 +170,9 @@ impl Process {
         take_expirations();
         let before = self.echoed_in_flight();
         self.server.turn(&mut ready, &mut surroundings)?;
+        if self.desk.borrow().is_final {
+            self.fault = Some("the server goes on, and what is stored is not known to it".to_owned());
+        }
         if take_expirations() > due {
             self.fault = Some("a connection is closed before its deadline".to_owned());
         }

@@ -45,6 +45,12 @@ impl Watch {
             if unsent > limits.unsent_bytes + LONGEST_REPLY {
                 return Err(of_connection("it has too many bytes of unread replies"));
             }
+            if unsent > 0 && !link.is_ended() && process.central().deadline(id).is_none() {
+                return Err(of_connection("its replies may stay unread for ever"));
+            }
+            if wants == Wants::Settlement && unsent == 0 && process.central().deadline(id).is_some() {
+                return Err(of_connection("its deadline runs while it is not read"));
+            }
             let due = process.central().deadline(id).map(|at| at.saturating_duration_since(process.now()));
             if due.is_some_and(|due| process.sleeps_longer_than(due)) {
                 return Err(of_connection("the server sleeps beyond its deadline"));

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Command::Data(options) => data::run(&options),
     };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    // The exit code still tells if nobody reads this line.
+    // The exit code still tells if this line is not read.
     let _ = writeln!(io::stderr(), "loteria: {error}");
     if error.is::<Interrupted>() { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
 }

@@ -54,7 +54,7 @@ pub fn read(agency: Option<u32>, input: &[u8]) -> Option<PlainRow> {
     Some(PlainRow { agency, first_name, last_name, document, birthdate, number, bytes: input.len() - rest.len() })
 }
 
-/// Where the name at the front of `rest` is in an input of so many bytes.
+/// The place of the name at the front of `rest`, in an input of so many bytes.
 #[inline(always)]
 fn split_name(input_bytes: usize, rest: &mut &[u8]) -> Option<Range<usize>> {
     let length = text::printable_before_comma(rest).filter(|length| (1..=MAX_NAME_BYTES).contains(length))?;

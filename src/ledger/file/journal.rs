@@ -32,7 +32,7 @@ impl Medium for File {
     }
 }
 
-/// Why an append failed.
+/// Reason why an append failed.
 #[derive(Debug, Error)]
 pub enum AppendError {
     /// Nothing of it is in the file, which can take the next one.

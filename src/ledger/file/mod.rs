@@ -2,8 +2,8 @@
 //!
 //! A commit appends its rows with one write and one sync, then its closings with another pair: a closing on disk means
 //! that every bet of that agency is on disk too. It carries their number, which [recovery](FileLedger::recover) checks.
-//! A commit succeeds whole, or both files are cut back to what they were ([`Outcome::NotStored`]), or nobody can tell
-//! what the disk holds and the program must end ([`Outcome::Unknown`]).
+//! A commit succeeds whole, or both files are cut back to what they were ([`Outcome::NotStored`]), or the
+//! contents of the disk are unknown and the program must end ([`Outcome::Unknown`]).
 //!
 //! | file | row | written |
 //! |---|---|---|

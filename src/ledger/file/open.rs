@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Why the files could not be opened.
+/// Reason why the files could not be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The system refuses.

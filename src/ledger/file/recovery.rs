@@ -26,7 +26,7 @@ pub struct Summary {
     pub truncated_bytes: u64,
 }
 
-/// Why the files can't be used. They are as they were. `R` is the refusal of whoever replays them.
+/// Reason why the files can't be used. They are as they were. `R` is the refusal of the caller that replays them.
 #[derive(Debug, Error)]
 pub enum RecoveryError<R: Error + 'static> {
     /// They could not be read or cut.
@@ -42,7 +42,7 @@ pub enum RecoveryError<R: Error + 'static> {
     Closings(Damage<R>),
 }
 
-/// Why a file can't be what the program wrote.
+/// Reason why a file can't be what the program wrote.
 #[derive(Debug, Error)]
 pub enum Damage<R: Error + 'static> {
     /// A row is no row of it.

@@ -275,7 +275,7 @@ fn check_replies(heard: &[u8], lottery: &Lottery) {
         match Message::decode(&rest[..length]).expect("a message") {
             Message::RegisterBetOk | Message::RegisterBetFailed(_) | Message::Welcome { .. } => {}
             Message::InformWinners(_) => assert!(lottery.is_drawn(), "winners before the draw"),
-            other => panic!("the central says {other:?}"),
+            other => panic!("the server says {other:?}"),
         }
         rest = &rest[length..];
     }

@@ -161,7 +161,7 @@ fn names_have_the_accents_and_apostrophes_of_real_ones() {
     for name in ["María", "Núñez", "Agüero", "D'Angelo", "De la Fuente"] {
         let has_it =
             |bytes: &Vec<u8>| rows(bytes).iter().any(|[first, last, ..]| first.contains(name) || last == &name);
-        assert!(set.values().any(has_it), "nobody is called {name}");
+        assert!(set.values().any(has_it), "no person is called {name}");
     }
 }
 
