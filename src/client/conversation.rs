@@ -194,7 +194,8 @@ impl<S: BetSource> Conversation<S> {
         Ok(())
     }
 
-    /// Handles bytes received from the server, in whatever pieces they arrive.
+    /// Handles bytes received from the server, in whatever pieces they arrive. Those behind the end of the conversation
+    /// are dropped: the server may already be saying that it shuts down.
     ///
     /// # Errors
     /// [`Failure`], after which this connection is unusable.
@@ -202,7 +203,9 @@ impl<S: BetSource> Conversation<S> {
         let mut input = std::mem::take(&mut self.input);
         input.extend_from_slice(bytes);
         let mut taken = 0;
-        while let Some(length) = self.scanner.scan(&input[taken..])? {
+        while self.conclusion().is_none()
+            && let Some(length) = self.scanner.scan(&input[taken..])?
+        {
             let message = Message::decode(&input[taken..taken + length])?;
             self.understand(message)?;
             taken += length;

@@ -20,6 +20,15 @@ fn hear_the_request(wire: &mut Wire, state: u8) {
     wire.expect(&hello(1)).send(&welcome(0, state)).expect(ALL_BETS_SENT).expect(REQUEST_WINNERS);
 }
 
+/// Reads until the last bytes read are `end`.
+fn read_until(wire: &mut Wire, end: &[u8]) {
+    let (mut read, mut byte) = (Vec::new(), [0]);
+    while !read.ends_with(end) {
+        wire.0.read_exact(&mut byte).expect("more bytes");
+        read.push(byte[0]);
+    }
+}
+
 #[test]
 fn an_agency_waits_for_a_server_that_is_not_up_yet() {
     for (handshake, attempts) in [("true", 2), ("false", 1)] {
@@ -156,8 +165,6 @@ fn an_agency_says_when_its_server_speaks_something_else() {
         REGISTER_BET_OK,
         ALL_BETS_SENT,
         &inform_winners(&[1]),
-        &[0, 3, 0, 99],
-        &[0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 7],
         &[welcome(0, OPEN), welcome(0, OPEN)].concat(),
         &[welcome(0, OPEN), inform_winners(&[])].concat(),
     ] {
@@ -165,6 +172,39 @@ fn an_agency_says_when_its_server_speaks_something_else() {
         let agency = start(&mut server.agency(1, ROW));
         server.accept().expect(&hello(1)).send(answer);
         fails_with(agency, "does not speak this protocol");
+    }
+}
+
+#[test]
+fn an_agency_ignores_what_comes_behind_its_winners() {
+    for (handshake, behind) in
+        [("true", register_bet_failed(12)), ("false", register_bet_failed(12)), ("true", vec![9; 9])]
+    {
+        let server = FakeServer::start();
+        let agency = start(server.agency(1, ROW).env("CLI_HANDSHAKE", handshake));
+        let mut wire = server.accept();
+        if handshake == "true" {
+            wire.expect(&hello(1)).send(&welcome(0, OPEN));
+        }
+        wire.expect(&[0, 1]).send(REGISTER_BET_OK);
+        read_until(&mut wire, REQUEST_WINNERS);
+        // One write, so that one read of the agency gets both.
+        wire.send(&[inform_winners(&[1]), behind].concat());
+        assert_eq!(succeeded(agency).lines_with("cant_ganadores: 1").len(), 1);
+    }
+}
+
+#[test]
+fn an_agency_says_which_code_or_state_it_does_not_know() {
+    for (answer, why) in [
+        (register_bet_failed(99), "does not speak this protocol: error code 99, "),
+        (welcome(0, 7), "does not speak this protocol: state 7 of an agency, "),
+        (vec![1, 2], "does not speak this protocol: unknown message type 258"),
+    ] {
+        let server = FakeServer::start();
+        let agency = start(&mut server.agency(1, ROW));
+        server.accept().expect(&hello(1)).send(&answer);
+        fails_with(agency, why);
     }
 }
 
