@@ -63,6 +63,24 @@ pub enum Failure {
     /// The message received does not answer any request.
     #[error("the central does not speak this protocol: an answer to no request")]
     Unexpected,
+    /// The server has fewer bets than it had acknowledged, or than its last Welcome counted.
+    #[error(
+        "the central has {stored} bets of this agency, and {known} were stored before: its files were replaced or lost"
+    )]
+    CountWentBack {
+        /// Number of stored bets, as the server says now.
+        stored: u64,
+        /// Number of stored bets that it had reported before.
+        known: u64,
+    },
+    /// More winners than the agency has bets.
+    #[error("the central tells {winners} winners of the {stored} bets of this agency: does it speak of another round?")]
+    TooManyWinners {
+        /// Number of winners.
+        winners: usize,
+        /// Number of stored bets.
+        stored: u64,
+    },
     /// The agency has closed, and its source holds bets that are not stored.
     #[error("the agency has closed with {stored} bets, and there are more here: no more are taken")]
     ClosedBefore {
@@ -75,6 +93,11 @@ impl Failure {
     /// True if a later connection may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Failure::Refused { code: ErrorCode::NotStored | ErrorCode::Unavailable })
+    }
+
+    /// True if a newer connection of the agency took over: another process, or one that this process had given up.
+    pub fn is_takeover(&self) -> bool {
+        matches!(self, Failure::Refused { code: ErrorCode::TakenOver })
     }
 }
 
@@ -119,8 +142,10 @@ pub struct Conversation<S> {
     in_flight: VecDeque<InFlight>,
     /// Acks that older servers expect and that are not sent yet.
     acks_owed: u32,
-    /// Number of bets that the server has reported as stored.
+    /// Number of bets that the server has reported as stored, over all connections.
     stored: u64,
+    /// Number of whole messages received on this connection.
+    replies: u64,
 }
 
 impl<S: BetSource> Conversation<S> {
@@ -136,6 +161,7 @@ impl<S: BetSource> Conversation<S> {
             in_flight: VecDeque::new(),
             acks_owed: 0,
             stored: 0,
+            replies: 0,
         }
     }
 
@@ -148,6 +174,7 @@ impl<S: BetSource> Conversation<S> {
             self.in_flight.clear();
         }
         self.acks_owed = 0;
+        self.replies = 0;
     }
 
     /// True if another connection can go on without sending a bet twice: with Hello always, without it only as long as
@@ -161,9 +188,14 @@ impl<S: BetSource> Conversation<S> {
         self.stored
     }
 
-    /// True if every bet is stored and the winners are requested.
-    pub fn awaits_winners(&self) -> bool {
-        matches!(self.stage, Stage::AwaitingWinners)
+    /// Number of whole messages received on this connection.
+    pub fn replies(&self) -> u64 {
+        self.replies
+    }
+
+    /// True if the winners are requested, and nothing of them has been received.
+    pub fn awaits_draw(&self) -> bool {
+        matches!(self.stage, Stage::AwaitingWinners) && self.input.is_empty()
     }
 
     /// Result of the conversation, once it is over.
@@ -206,6 +238,7 @@ impl<S: BetSource> Conversation<S> {
         while self.conclusion().is_none()
             && let Some(length) = self.scanner.scan(&input[taken..])?
         {
+            self.replies += 1;
             let message = Message::decode(&input[taken..taken + length])?;
             self.understand(message)?;
             taken += length;
@@ -260,6 +293,10 @@ impl<S: BetSource> Conversation<S> {
                 Ok(())
             }
             (Message::InformWinners(documents), Stage::AwaitingWinners) => {
+                // Without Hello, the agency may have bets that this process knows nothing of.
+                if self.manner.handshake && documents.len() as u64 > self.stored {
+                    return Err(Failure::TooManyWinners { winners: documents.len(), stored: self.stored });
+                }
                 self.owe_ack();
                 self.stage = Stage::Done(Conclusion::Winners(documents.iter().collect()));
                 Ok(())
@@ -271,6 +308,9 @@ impl<S: BetSource> Conversation<S> {
     fn welcomed(&mut self, stored: u64, state: AgencyState) -> Result<(), Failure> {
         let agency = self.manner.agency;
         event!(Debug, "hello", success, "client_id": agency, "almacenadas": stored, "estado": format_args!("{state:?}"));
+        if stored < self.stored {
+            return Err(Failure::CountWentBack { stored, known: self.stored });
+        }
         self.source.resume_after(stored)?;
         self.stored = stored;
         self.stage = Stage::Sending;
