@@ -110,8 +110,8 @@ enum Stage {
     Greeting,
     /// Hello was sent.
     AwaitingWelcome,
-    /// Batches are sent, and their replies received.
-    Sending,
+    /// Batches are sent, and their replies received. The agency was in this state before.
+    Sending(AgencyState),
     /// The agency has closed and asked for its winners.
     AwaitingWinners,
     /// The conversation is over.
@@ -119,7 +119,7 @@ enum Stage {
 }
 
 fn first_stage(manner: &Manner) -> Stage {
-    if manner.handshake { Stage::Greeting } else { Stage::Sending }
+    if manner.handshake { Stage::Greeting } else { Stage::Sending(AgencyState::Open) }
 }
 
 /// A batch sent and not answered.
@@ -180,7 +180,8 @@ impl<S: BetSource> Conversation<S> {
     /// True if another connection can go on without sending a bet twice: with Hello always, without it only as long as
     /// no batch was sent.
     pub fn can_begin_again(&self) -> bool {
-        self.manner.handshake || (self.stored == 0 && self.in_flight.is_empty() && matches!(self.stage, Stage::Sending))
+        self.manner.handshake
+            || (self.stored == 0 && self.in_flight.is_empty() && matches!(self.stage, Stage::Sending(_)))
     }
 
     /// Number of bets known to be stored.
@@ -220,7 +221,7 @@ impl<S: BetSource> Conversation<S> {
                 Message::Hello { version: protocol::VERSION, agency, credential: credential.as_bytes() }.encode(output);
                 self.stage = Stage::AwaitingWelcome;
             }
-            Stage::Sending => self.send_bets(output)?,
+            Stage::Sending(state) => self.send_bets(state, output)?,
             Stage::AwaitingWelcome | Stage::AwaitingWinners | Stage::Done(_) => {}
         }
         Ok(())
@@ -248,7 +249,7 @@ impl<S: BetSource> Conversation<S> {
         Ok(())
     }
 
-    fn send_bets(&mut self, output: &mut Buffer) -> Result<(), Failure> {
+    fn send_bets(&mut self, state: AgencyState, output: &mut Buffer) -> Result<(), Failure> {
         let window = if self.manner.handshake { self.manner.batch_window } else { 1 };
         while self.in_flight.len() < window {
             match self.send_batch(output)? {
@@ -257,7 +258,7 @@ impl<S: BetSource> Conversation<S> {
             }
         }
         if self.in_flight.is_empty() {
-            self.finish_sending(output);
+            self.finish_sending(state, output);
         }
         Ok(())
     }
@@ -272,11 +273,14 @@ impl<S: BetSource> Conversation<S> {
 
     /// Closes the agency, now that every bet is stored. Had it closed earlier, the bets of a batch that the server then
     /// refused could never be sent again.
-    fn finish_sending(&mut self, output: &mut Buffer) {
+    fn finish_sending(&mut self, state: AgencyState, output: &mut Buffer) {
         debug_assert!(self.in_flight.is_empty(), "every batch is answered");
         if self.source.is_whole_agency() {
             Message::AllBetsSent.encode(output);
             Message::RequestWinners.encode(output);
+            if state != AgencyState::Drawn {
+                event!(Info, "esperando_sorteo", in_progress, "client_id": self.manner.agency, "almacenadas": self.stored);
+            }
             self.stage = Stage::AwaitingWinners;
         } else {
             self.stage = Stage::Done(Conclusion::Stored);
@@ -287,7 +291,7 @@ impl<S: BetSource> Conversation<S> {
         match (message, &self.stage) {
             (Message::RegisterBetFailed(code), _) => Err(Failure::Refused { code }),
             (Message::Welcome { stored, state }, Stage::AwaitingWelcome) => self.welcomed(stored, state),
-            (Message::RegisterBetOk, Stage::Sending) => {
+            (Message::RegisterBetOk, Stage::Sending(_)) => {
                 let batch = self.in_flight.pop_front().ok_or(Failure::Unexpected)?;
                 self.batch_stored(&batch);
                 Ok(())
@@ -313,9 +317,12 @@ impl<S: BetSource> Conversation<S> {
         }
         self.source.resume_after(stored)?;
         self.stored = stored;
-        self.stage = Stage::Sending;
+        self.stage = Stage::Sending(state);
         if state != AgencyState::Open && self.source.peek()?.is_some() {
             return Err(Failure::ClosedBefore { stored });
+        }
+        if stored > 0 && self.source.is_whole_agency() {
+            event!(Info, "reanudar", success, "client_id": agency, "almacenadas": stored);
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ use crate::fixture::by_hand::{
     ALL_BETS_SENT, CLOSED, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, inform_winners, register_bet_failed, welcome,
 };
 use crate::fixture::{
-    FakeServer, ROW, Server, Wire, agency, fails_with, lasting_port, programs, repository, start, succeeded, wait_for,
-    wait_for_nth,
+    FakeServer, ROW, Server, Wire, agency, fails_with, lasting_port, programs, repository, rows, start, succeeded,
+    through_bash, wait_for, wait_for_nth,
 };
 use loteria_tools::{field, port_of};
 
@@ -128,6 +128,34 @@ fn an_agency_reads_the_configured_file_then_its_own_then_its_numbers() {
 fn an_agency_without_a_file_says_which_one_it_looked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     fails_with(start(&mut programs().client(folder.path(), 4, 1)), ".data/agency-4.csv: there is no such file");
+}
+
+#[test]
+fn a_file_without_line_ends_is_not_read_whole() {
+    let server = Server::start(1);
+    let mut agency = server.agency(1);
+    // It would end as soon as it wanted more memory.
+    through_bash(agency.env("CLI_BETS_FILE", "/dev/zero"), "ulimit -v 300000; exec \"$0\"");
+    fails_with(start(&mut agency), "/dev/zero line 1: a row that is longer than any: is a quote missing?");
+}
+
+#[test]
+fn an_agency_says_once_a_wait_that_it_waits_and_where_it_goes_on() {
+    let server = Server::start(2);
+    let first = start(&mut server.agency_with_rows(1, &rows(3)));
+    wait_for(&first, "INFO  [client] action: esperando_sorteo | result: in_progress | client_id: 1 | almacenadas: 3");
+    first.kill();
+    let first = first.wait().expect("it ended");
+    assert!(first.lines_with("action: reanudar").is_empty(), "{:#?}", first.lines);
+    let again = start(&mut server.agency_with_rows(1, &rows(3)));
+    wait_for(&again, "action: esperando_sorteo");
+    succeeded(start(&mut server.agency_with_rows(2, "")));
+    let again = succeeded(again);
+    let resumed = "INFO  [client] action: reanudar | result: success | client_id: 1 | almacenadas: 3";
+    assert_eq!(again.lines_with(resumed).len(), 1, "{:#?}", again.lines);
+    assert_eq!(again.lines_with("action: esperando_sorteo").len(), 1, "{:#?}", again.lines);
+    let late = succeeded(start(&mut server.agency_with_rows(1, &rows(3))));
+    assert!(late.lines_with("action: esperando_sorteo").is_empty(), "the draw has happened: {:#?}", late.lines);
 }
 
 #[test]
