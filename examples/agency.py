@@ -4,10 +4,12 @@
     python3 examples/agency.py --id 3 --server localhost:12345 .data/agency-3.csv
 
 It says Hello, hears how many of its bets the server has, sends those after them in batches (a few of them ahead of their
-replies), closes, and waits for its winners. Whatever breaks in between, it connects again and hears anew where to go on.
+replies), closes, and waits for its winners, for days if need be. Whatever breaks in between, it connects again and hears
+anew where to go on. It gives up if the server answers nothing for as long as --patience says.
 """
 
 import argparse
+import collections
 import csv
 import datetime
 import itertools
@@ -21,22 +23,33 @@ REGISTER_BETS, REGISTER_BET_OK, REGISTER_BET_FAILED, _ACK, ALL_BETS_SENT = 1, 2,
 REQUEST_WINNERS, INFORM_WINNERS, HELLO, WELCOME = 6, 7, 8, 9
 
 PROTOCOL_VERSION = 1
-OPEN = 0
+OPEN, CLOSED, DRAWN = range(3)
 MAX_PACKET_BYTES = 8192
 BATCH_HEAD = struct.Struct(">HI")  # type, number of bets
 
-# Codes after which the same may go better later; any other needs a person.
-NOT_STORED, UNAVAILABLE = 9, 12
+# Codes after which the same may go better later. After code 10 it may once. Any other needs a person.
+CODES = range(1, 13)
+NOT_STORED, TAKEN_OVER, UNAVAILABLE = 9, 10, 12
+TAKEOVERS_APART = 60  # seconds after coming back in which another code 10 is final
+
+CONNECT_TIMEOUT = 5
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5
+# SO_LINGER 0: what the server did not get yet is dropped, and not delivered late.
+RESET_ON_CLOSE, CLOSE = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
 
 EPOCH = datetime.date(1970, 1, 1)
 
 
 class Refused(Exception):
-    """The central refuses, and trying again would not help."""
+    """The server refuses, and trying again would not help."""
 
 
 class Passing(Exception):
-    """The central can't take anything now; later it may."""
+    """The server can't take anything now; later it may."""
+
+
+class TakenOver(Exception):
+    """A newer connection speaks for this agency: another process, or one of ours that was accepted late."""
 
 
 def encode_rows(agency, rows):
@@ -78,51 +91,89 @@ def batches(bets):
 class Central:
     """A connection to the server."""
 
-    def __init__(self, address):
-        self.socket = socket.create_connection(address)
+    def __init__(self, address, reply_timeout):
+        self.socket = socket.create_connection(address, CONNECT_TIMEOUT)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self.reader = self.socket.makefile("rb")
-        self.stored = 0  # bets that its Welcome said are stored
+        for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10)):
+            if hasattr(socket, option):
+                self.socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+        self.reply_timeout = reply_timeout
+        self.received = bytearray()
+        self.has_answered = False
+        self.stored = 0  # bets that it said are stored
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.reader.close()
         self.socket.close()
+
+    def end_well(self):
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE)
 
     def say(self, message_type, body=b""):
         self.send(struct.pack(">H", message_type) + body)
 
     def send(self, message):
-        self.socket.sendall(message)
+        self.socket.settimeout(self.reply_timeout)
+        try:
+            self.socket.sendall(message)
+        except OSError:
+            while True:  # The server may have said why before it closed the connection.
+                self.expect(REGISTER_BET_OK)
 
-    def expect(self, message_type, form=""):
-        """The fixed part of the body of the next message, which must be of this type."""
-        (got,) = self.read(">H")
+    def expect(self, message_type, form="", may_wait=False):
+        """The fixed part of the body of the next message, which must be of this type, and when the rest is due. If it may
+        wait, the time of the message counts from its first byte."""
+        if may_wait and not self.received:
+            self.receive(None)
+        due = time.monotonic() + self.reply_timeout
+        (got,) = self.read(">H", due)
         if got == REGISTER_BET_FAILED:
-            (code,) = self.read(">H")
-            if code in (NOT_STORED, UNAVAILABLE):
-                raise Passing(f"code {code}")
-            raise Refused(f"the server refuses, code {code}")
+            self.refuse(*self.read(">H", due))
         if got != message_type:
-            raise Refused(f"message {got} instead of {message_type}")
-        return self.read(">" + form)
+            raise Refused(f"the server does not speak this protocol: message {got} instead of {message_type}")
+        fields = self.read(">" + form, due)
+        self.has_answered = True
+        return fields, due
 
-    def read(self, form):
+    def refuse(self, code):
+        self.has_answered = True
+        if code not in CODES:
+            raise Refused(f"the server does not speak this protocol: error code {code}")
+        kind = {NOT_STORED: Passing, UNAVAILABLE: Passing, TAKEN_OVER: TakenOver}.get(code, Refused)
+        raise kind(f"the server refuses, code {code}")
+
+    def read(self, form, due):
         size = struct.calcsize(form)
-        data = self.reader.read(size)
-        if len(data) < size:
-            raise ConnectionError("the server closed the connection")
+        while len(self.received) < size:
+            self.receive(due)
+        data = bytes(self.received[:size])
+        del self.received[:size]
         return struct.unpack(form, data)
 
+    def receive(self, due):
+        left = None if due is None else due - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError("the server does not reply in time")
+        self.socket.settimeout(left)
+        data = self.socket.recv(65536)
+        if not data:
+            raise ConnectionError("the server closed the connection")
+        self.received += data
 
-def converse(central, options):
-    """One connection, from Hello to the documents of the winners."""
+
+def converse(central, options, known):
+    """One connection, from Hello to the documents of the winners. On those before, `known` bets were said to be stored."""
     credential = options.credential.encode()
     central.say(HELLO, struct.pack(">HIH", PROTOCOL_VERSION, options.id, len(credential)) + credential)
-    stored, state = central.expect(WELCOME, "QB")
+    (stored, state), _ = central.expect(WELCOME, "QB")
+    if state not in (OPEN, CLOSED, DRAWN):
+        raise Refused(f"the server does not speak this protocol: state {state} of an agency")
+    if stored < known:
+        raise Refused(f"the server has {stored} bets of this agency, and {known} were stored before")
     central.stored = stored
     with open_bets(options.file) as file:
         rows = csv.reader(file)
@@ -136,8 +187,10 @@ def converse(central, options):
         elif next(rows, None) is not None:
             raise Refused(f"the agency has closed with {stored} bets, and {options.file} holds more")
     central.say(REQUEST_WINNERS)
-    (count,) = central.expect(INFORM_WINNERS, "Q")
-    return central.read(f">{count}I")
+    (count,), due = central.expect(INFORM_WINNERS, "Q", may_wait=True)
+    if count > central.stored:
+        raise Refused(f"the server tells {count} winners of the {central.stored} bets of this agency")
+    return central.read(f">{count}I", due)
 
 
 def open_bets(path):
@@ -149,43 +202,52 @@ def open_bets(path):
 
 def send_bets(central, bets, window):
     """Sends every bet, at most `window` batches ahead of their replies, and waits for the last reply."""
-    unanswered = 0
+    unanswered = collections.deque()
     for packet in batches(bets):
-        if unanswered == window:
-            central.expect(REGISTER_BET_OK)
-            unanswered -= 1
+        if len(unanswered) == window:
+            hear_stored(central, unanswered)
         central.send(packet)
-        unanswered += 1
-    for _ in range(unanswered):
-        central.expect(REGISTER_BET_OK)
+        unanswered.append(BATCH_HEAD.unpack_from(packet)[1])
+    while unanswered:
+        hear_stored(central, unanswered)
 
 
-def pauses(patience):
-    """Growing pauses, never quite the same, that together last about `patience` seconds."""
-    pause, left = 0.1, patience
-    while left > 0:
-        left -= pause
-        yield random.uniform(pause / 2, pause)
-        pause = min(2 * pause, 5)
+def hear_stored(central, unanswered):
+    central.expect(REGISTER_BET_OK)
+    central.stored += unanswered.popleft()
 
 
 def run(options):
     """The agency's winners, over as many connections as it takes."""
     host, _, port = options.server.rpartition(":")
-    failures, stored = pauses(options.patience), 0
+    stored, pause, failing_since, came_back = 0, FIRST_PAUSE, None, None
     while True:
         central = None
         try:
-            with Central((host, int(port))) as central:
-                return converse(central, options)
-        except (OSError, Passing) as error:
+            with Central((host, int(port)), options.reply_timeout) as central:
+                winners = converse(central, options, stored)
+                central.end_well()
+                return winners
+        except (OSError, Passing, TakenOver) as error:
+            now = time.monotonic()
             if central and central.stored > stored:
-                failures, stored = pauses(options.patience), central.stored
-            pause = next(failures, None)
-            if pause is None:
-                raise Refused(f"{error}; gave up after {options.patience} s") from error
-            print(f"{error}; trying again in {pause:.1f} s", file=sys.stderr)
-            time.sleep(pause)
+                stored, pause = central.stored, FIRST_PAUSE
+            if central and central.has_answered:
+                failing_since = None
+            if isinstance(error, TakenOver):
+                if came_back and now < came_back + TAKEOVERS_APART:
+                    raise Refused(f"{error}: another process acts as this agency") from error
+                wait = random.uniform(2, 5)
+                came_back = now + wait
+            else:
+                failing_since = failing_since or now
+                left = failing_since + options.patience - now
+                if left <= 0:
+                    raise Refused(f"{error}; gave up after {options.patience} s") from error
+                wait = min(random.uniform(pause / 2, pause), left)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            print(f"{error}; trying again in {wait:.1f} s", file=sys.stderr)
+            time.sleep(wait)
 
 
 def main():
@@ -195,10 +257,11 @@ def main():
     parser.add_argument("--server", default="localhost:12345", help="host:port of the server")
     parser.add_argument("--credential", default="", help="what proves that it is that agency, if that is asked")
     parser.add_argument("--window", type=int, default=8, help="batches sent and not yet answered, at most")
-    parser.add_argument("--patience", type=float, default=60, help="how long to go on trying, in seconds")
+    parser.add_argument("--patience", type=float, default=60, help="how long to go on without an answer, in seconds")
+    parser.add_argument("--reply-timeout", type=float, default=30, help="longest wait for a reply but the winners, in seconds")
     try:
         winners = run(parser.parse_args())
-    except (Refused, ValueError) as error:
+    except (Refused, ValueError, OverflowError, struct.error, csv.Error) as error:
         sys.exit(f"agency.py: {error}")
     print(f"action: consulta_ganadores | result: success | cant_ganadores: {len(winners)}")
 

@@ -2,7 +2,7 @@
 //!
 //! [`event!`](crate::event) writes every line and can't write another form: the action and the keys are literals, the
 //! result is one of three words, and [`Value`] replaces the characters that could end a value. The result is `in_progress`
-//! if another attempt follows; `fail` is final. [`simple_logger`] writes the lines to standard output.
+//! if a wait or another attempt follows; `fail` is final. [`simple_logger`] writes the lines to standard output.
 
 use std::cell::Cell;
 use std::fmt::{self, Write};

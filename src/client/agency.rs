@@ -2,14 +2,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use super::ClientError;
 use super::conversation::{Conclusion, Conversation, Failure, Manner};
-use super::interrupt::Interrupt;
-use super::pauses::Pauses;
+use super::interrupt::{Ending, Interrupt};
+use super::pauses::{Pauses, Takeovers};
 use super::progress::Progress;
 use super::source::{self, BetSource};
 use crate::buffer::Buffer;
@@ -60,6 +60,7 @@ fn converse_until_done<S: BetSource>(
     interrupt: &Interrupt,
 ) -> Result<Conclusion, ClientError> {
     let mut pauses = Pauses::new(config.retry_timeout);
+    let mut takeovers = Takeovers::default();
     let mut progress = Progress::new(config);
     loop {
         let (began, stored_before) = (Instant::now(), conversation.stored());
@@ -68,20 +69,25 @@ fn converse_until_done<S: BetSource>(
             Err(broken) => broken,
         };
         interrupt.check()?;
-        let why = match broken {
-            Broken::Failure(failure) if !failure.is_transient() => return Err(failure.into()),
-            broken => broken.to_string(),
-        };
-        if !conversation.can_begin_again() {
-            return Err(ClientError::Unsure { why });
-        }
         if conversation.stored() > stored_before {
             pauses.reset();
-        } else if conversation.awaits_winners() {
+        } else if conversation.awaits_draw() && matches!(broken, Broken::Io(_)) {
             pauses.note_wait(began.elapsed());
         }
-        let Some(pause) = pauses.next(Instant::now()) else {
-            return Err(ClientError::gave_up(&config.server_address, why, &pauses));
+        if conversation.replies() > 0 {
+            pauses.answered();
+        }
+        let (why, now) = (broken.to_string(), Instant::now());
+        let pause = match broken {
+            Broken::Failure(failure) if failure.is_takeover() && config.handshake => {
+                takeovers.next(now).ok_or(ClientError::Failed(failure))?
+            }
+            Broken::Failure(failure) if !failure.is_transient() => return Err(failure.into()),
+            _ if !conversation.can_begin_again() => return Err(ClientError::Unsure { why }),
+            _ => match pauses.next(now) {
+                Some(pause) => pause,
+                None => return Err(ClientError::gave_up(&config.server_address, why, &pauses)),
+            },
         };
         event!(Warn, "connect", in_progress, "client_id": config.id, "server_address": config.server_address,
             "error": why, "retry_in": format_args!("{}ms", pause.as_millis()));
@@ -96,57 +102,81 @@ fn converse<S: BetSource>(
     config: &ClientConfig,
     interrupt: &Interrupt,
 ) -> Result<Conclusion, Broken> {
-    let connection = interrupt.connect(&config.server_address)?;
-    event!(Debug, "connect", success, "client_id": config.id, "server_address": config.server_address);
-    connection.set_read_timeout(Some(config.reply_timeout))?;
-    connection.set_write_timeout(Some(config.reply_timeout))?;
     conversation.begin();
-    let concluded = exchange(conversation, progress, &connection);
+    // Without Hello, the agency can't go on after a reset, and what it sent may as well arrive.
+    let ending = if config.handshake { Ending::Reset } else { Ending::Close };
+    let connection = interrupt.connect(&config.server_address, ending)?;
+    event!(Debug, "connect", success, "client_id": config.id, "server_address": config.server_address);
+    connection.set_write_timeout(Some(config.reply_timeout))?;
+    let concluded = exchange(conversation, progress, &connection, config.reply_timeout);
+    if concluded.is_ok() {
+        // If it fails, only an Ack is lost.
+        let _ = connection.set_ending(Ending::Close);
+    }
     drop(connection);
     event!(Info, "close_connection", success, "client_id": config.id);
     concluded
 }
 
-/// Bytes read at once. Every reply but InformWinners is shorter than 32.
-const READ_BYTES: usize = 4096;
-
 fn exchange<S: BetSource>(
     conversation: &mut Conversation<S>,
     progress: &mut Progress,
     mut connection: &TcpStream,
+    reply_timeout: Duration,
 ) -> Result<Conclusion, Broken> {
     let mut output = Buffer::new();
-    let mut received = [0; READ_BYTES];
+    let mut not_written = None;
+    let mut reply_due = None;
     loop {
-        output.clear();
-        conversation.speak(&mut output)?;
-        let written = connection.write_all(&output);
+        if not_written.is_none() {
+            output.clear();
+            conversation.speak(&mut output)?;
+            not_written = connection.write_all(&output).err();
+        }
         if let Some(conclusion) = conversation.conclusion() {
             // Only an Ack can have been left to write, and the server does not need it.
             return Ok(conclusion.clone());
         }
-        if let Err(error) = written {
-            // The server may have sent the reason before it closed the connection.
-            while let Ok(bytes @ 1..) = connection.read(&mut received) {
-                conversation.hear(&received[..bytes])?;
-            }
-            return Err(error.into());
-        }
-        if conversation.awaits_winners() {
+        let replies = conversation.replies();
+        let due = match conversation.awaits_draw() {
             // The draw may be days away.
-            connection.set_read_timeout(None)?;
+            true => None,
+            false => Some(*reply_due.get_or_insert_with(|| Instant::now() + reply_timeout)),
+        };
+        match listen(conversation, connection, due) {
+            // The server may have sent the reason before it closed the connection, and this was behind it.
+            Err(Broken::Io(error)) => return Err(not_written.unwrap_or(error).into()),
+            heard => heard?,
         }
-        match connection.read(&mut received) {
-            Ok(0) => return Err(Broken::io(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
-            Ok(bytes) => {
-                conversation.hear(&received[..bytes])?;
-                progress.advance(conversation.stored());
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(Broken::io(io::ErrorKind::TimedOut, "the server says nothing, see reply.timeout"));
-            }
-            Err(error) => return Err(error.into()),
+        progress.advance(conversation.stored());
+        if conversation.replies() > replies {
+            reply_due = None;
         }
+    }
+}
+
+/// Bytes read at once. Every reply but InformWinners is shorter than 32.
+const READ_BYTES: usize = 4096;
+
+const NO_REPLY: &str = "the server does not reply in time, see reply.timeout";
+
+/// Reads once, and no longer than until `due`, by which a reply must be whole.
+fn listen<S: BetSource>(
+    conversation: &mut Conversation<S>,
+    mut connection: &TcpStream,
+    due: Option<Instant>,
+) -> Result<(), Broken> {
+    let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+    if left.is_some_and(|left| left.is_zero()) {
+        return Err(Broken::io(io::ErrorKind::TimedOut, NO_REPLY));
+    }
+    connection.set_read_timeout(left)?;
+    let mut received = [0; READ_BYTES];
+    match connection.read(&mut received) {
+        Ok(0) => Err(Broken::io(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
+        Ok(bytes) => Ok(conversation.hear(&received[..bytes])?),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Broken::io(io::ErrorKind::TimedOut, NO_REPLY)),
+        Err(error) => Err(error.into()),
     }
 }

@@ -63,6 +63,24 @@ pub enum Failure {
     /// The message received does not answer any request.
     #[error("the server does not speak this protocol: an answer to no request")]
     Unexpected,
+    /// The server has fewer bets than it had acknowledged, or than its last Welcome counted.
+    #[error(
+        "the server has {stored} bets of this agency, and {known} were stored before: its files were replaced or lost"
+    )]
+    CountWentBack {
+        /// Number of stored bets, as the server says now.
+        stored: u64,
+        /// Number of stored bets that it had reported before.
+        known: u64,
+    },
+    /// More winners than the agency has bets.
+    #[error("the server tells {winners} winners of the {stored} bets of this agency: does it speak of another round?")]
+    TooManyWinners {
+        /// Number of winners.
+        winners: usize,
+        /// Number of stored bets.
+        stored: u64,
+    },
     /// The agency has closed, and its source holds bets that are not stored.
     #[error("the agency has closed with {stored} bets, and there are more here: no more are taken")]
     ClosedBefore {
@@ -76,6 +94,11 @@ impl Failure {
     pub fn is_transient(&self) -> bool {
         matches!(self, Failure::Refused { code: ErrorCode::NotStored | ErrorCode::Unavailable })
     }
+
+    /// True if a newer connection of the agency took over: another process, or one that this process had given up.
+    pub fn is_takeover(&self) -> bool {
+        matches!(self, Failure::Refused { code: ErrorCode::TakenOver })
+    }
 }
 
 /// Limits of a reply, 128 MiB: if every bet that a server accepts by default won, InformWinners would take 80 MB.
@@ -87,8 +110,8 @@ enum Stage {
     Greeting,
     /// Hello was sent.
     AwaitingWelcome,
-    /// Batches are sent, and their replies received.
-    Sending,
+    /// Batches are sent, and their replies received. The agency was in this state before.
+    Sending(AgencyState),
     /// The agency has closed and asked for its winners.
     AwaitingWinners,
     /// The conversation is over.
@@ -96,7 +119,7 @@ enum Stage {
 }
 
 fn first_stage(manner: &Manner) -> Stage {
-    if manner.handshake { Stage::Greeting } else { Stage::Sending }
+    if manner.handshake { Stage::Greeting } else { Stage::Sending(AgencyState::Open) }
 }
 
 /// A batch sent and not answered.
@@ -119,8 +142,10 @@ pub struct Conversation<S> {
     in_flight: VecDeque<InFlight>,
     /// Acks that older servers expect and that are not sent yet.
     acks_owed: u32,
-    /// Number of bets that the server has reported as stored.
+    /// Number of bets that the server has reported as stored, over all connections.
     stored: u64,
+    /// Number of whole messages received on this connection.
+    replies: u64,
 }
 
 impl<S: BetSource> Conversation<S> {
@@ -136,6 +161,7 @@ impl<S: BetSource> Conversation<S> {
             in_flight: VecDeque::new(),
             acks_owed: 0,
             stored: 0,
+            replies: 0,
         }
     }
 
@@ -148,12 +174,14 @@ impl<S: BetSource> Conversation<S> {
             self.in_flight.clear();
         }
         self.acks_owed = 0;
+        self.replies = 0;
     }
 
     /// True if another connection can go on without sending a bet twice: with Hello always, without it only as long as
     /// no batch was sent.
     pub fn can_begin_again(&self) -> bool {
-        self.manner.handshake || (self.stored == 0 && self.in_flight.is_empty() && matches!(self.stage, Stage::Sending))
+        self.manner.handshake
+            || (self.stored == 0 && self.in_flight.is_empty() && matches!(self.stage, Stage::Sending(_)))
     }
 
     /// Number of bets known to be stored.
@@ -161,9 +189,14 @@ impl<S: BetSource> Conversation<S> {
         self.stored
     }
 
-    /// True if every bet is stored and the winners are requested.
-    pub fn awaits_winners(&self) -> bool {
-        matches!(self.stage, Stage::AwaitingWinners)
+    /// Number of whole messages received on this connection.
+    pub fn replies(&self) -> u64 {
+        self.replies
+    }
+
+    /// True if the winners are requested, and nothing of them has been received.
+    pub fn awaits_draw(&self) -> bool {
+        matches!(self.stage, Stage::AwaitingWinners) && self.input.is_empty()
     }
 
     /// Result of the conversation, once it is over.
@@ -188,13 +221,14 @@ impl<S: BetSource> Conversation<S> {
                 Message::Hello { version: protocol::VERSION, agency, credential: credential.as_bytes() }.encode(output);
                 self.stage = Stage::AwaitingWelcome;
             }
-            Stage::Sending => self.send_bets(output)?,
+            Stage::Sending(state) => self.send_bets(state, output)?,
             Stage::AwaitingWelcome | Stage::AwaitingWinners | Stage::Done(_) => {}
         }
         Ok(())
     }
 
-    /// Handles bytes received from the server, in whatever pieces they arrive.
+    /// Handles bytes received from the server, in whatever pieces they arrive. Those behind the end of the conversation
+    /// are dropped: the server may already be saying that it shuts down.
     ///
     /// # Errors
     /// [`Failure`], after which this connection is unusable.
@@ -202,7 +236,10 @@ impl<S: BetSource> Conversation<S> {
         let mut input = std::mem::take(&mut self.input);
         input.extend_from_slice(bytes);
         let mut taken = 0;
-        while let Some(length) = self.scanner.scan(&input[taken..])? {
+        while self.conclusion().is_none()
+            && let Some(length) = self.scanner.scan(&input[taken..])?
+        {
+            self.replies += 1;
             let message = Message::decode(&input[taken..taken + length])?;
             self.understand(message)?;
             taken += length;
@@ -212,7 +249,7 @@ impl<S: BetSource> Conversation<S> {
         Ok(())
     }
 
-    fn send_bets(&mut self, output: &mut Buffer) -> Result<(), Failure> {
+    fn send_bets(&mut self, state: AgencyState, output: &mut Buffer) -> Result<(), Failure> {
         let window = if self.manner.handshake { self.manner.batch_window } else { 1 };
         while self.in_flight.len() < window {
             match self.send_batch(output)? {
@@ -221,7 +258,7 @@ impl<S: BetSource> Conversation<S> {
             }
         }
         if self.in_flight.is_empty() {
-            self.finish_sending(output);
+            self.finish_sending(state, output);
         }
         Ok(())
     }
@@ -236,11 +273,14 @@ impl<S: BetSource> Conversation<S> {
 
     /// Closes the agency, now that every bet is stored. Had it closed earlier, the bets of a batch that the server then
     /// refused could never be sent again.
-    fn finish_sending(&mut self, output: &mut Buffer) {
+    fn finish_sending(&mut self, state: AgencyState, output: &mut Buffer) {
         debug_assert!(self.in_flight.is_empty(), "every batch is answered");
         if self.source.is_whole_agency() {
             Message::AllBetsSent.encode(output);
             Message::RequestWinners.encode(output);
+            if state != AgencyState::Drawn {
+                event!(Info, "esperando_sorteo", in_progress, "client_id": self.manner.agency, "almacenadas": self.stored);
+            }
             self.stage = Stage::AwaitingWinners;
         } else {
             self.stage = Stage::Done(Conclusion::Stored);
@@ -251,12 +291,16 @@ impl<S: BetSource> Conversation<S> {
         match (message, &self.stage) {
             (Message::RegisterBetFailed(code), _) => Err(Failure::Refused { code }),
             (Message::Welcome { stored, state }, Stage::AwaitingWelcome) => self.welcomed(stored, state),
-            (Message::RegisterBetOk, Stage::Sending) => {
+            (Message::RegisterBetOk, Stage::Sending(_)) => {
                 let batch = self.in_flight.pop_front().ok_or(Failure::Unexpected)?;
                 self.batch_stored(&batch);
                 Ok(())
             }
             (Message::InformWinners(documents), Stage::AwaitingWinners) => {
+                // Without Hello, the agency may have bets that this process knows nothing of.
+                if self.manner.handshake && documents.len() as u64 > self.stored {
+                    return Err(Failure::TooManyWinners { winners: documents.len(), stored: self.stored });
+                }
                 self.owe_ack();
                 self.stage = Stage::Done(Conclusion::Winners(documents.iter().collect()));
                 Ok(())
@@ -268,11 +312,17 @@ impl<S: BetSource> Conversation<S> {
     fn welcomed(&mut self, stored: u64, state: AgencyState) -> Result<(), Failure> {
         let agency = self.manner.agency;
         event!(Debug, "hello", success, "client_id": agency, "almacenadas": stored, "estado": format_args!("{state:?}"));
+        if stored < self.stored {
+            return Err(Failure::CountWentBack { stored, known: self.stored });
+        }
         self.source.resume_after(stored)?;
         self.stored = stored;
-        self.stage = Stage::Sending;
+        self.stage = Stage::Sending(state);
         if state != AgencyState::Open && self.source.peek()?.is_some() {
             return Err(Failure::ClosedBefore { stored });
+        }
+        if stored > 0 && self.source.is_whole_agency() {
+            event!(Info, "reanudar", success, "client_id": agency, "almacenadas": stored);
         }
         Ok(())
     }

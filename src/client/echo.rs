@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use super::ClientError;
-use super::interrupt::Interrupt;
+use super::interrupt::{Ending, Interrupt};
 use super::pauses::Pauses;
 use crate::config::client::ClientConfig;
 use crate::event;
@@ -47,7 +47,7 @@ fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Re
 }
 
 fn echo(message: &str, config: &ClientConfig, interrupt: &Interrupt) -> io::Result<String> {
-    let connection = interrupt.connect(&config.server_address)?;
+    let connection = interrupt.connect(&config.server_address, Ending::Close)?;
     connection.set_read_timeout(Some(config.reply_timeout))?;
     let answer = ask(&connection, message);
     drop(connection);

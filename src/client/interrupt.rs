@@ -114,16 +114,18 @@ impl Interrupt {
         slept.unwrap_or_else(PoisonError::into_inner).0.check()
     }
 
-    /// Connects to `address`, a `host:port`, trying each address of the host in turn.
+    /// Connects to `address`, a `host:port`, trying each address of the host in turn. The connection, whole or half made,
+    /// is closed as `ending` says.
     ///
     /// # Errors
     /// The error of the last address. If a signal caused it, [`Interrupt::check`] fails too.
-    pub fn connect(&self, address: &str) -> io::Result<Connection> {
+    pub fn connect(&self, address: &str, ending: Ending) -> io::Result<Connection> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for address in address.to_socket_addrs()? {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
             self.shut_down_on_signal(socket.try_clone()?)?;
             let connection = Connection { stream: socket.into(), interrupt: self.clone() };
+            connection.set_ending(ending)?;
             let socket = SockRef::from(&connection.stream);
             match socket.connect_timeout(&address.into(), CONNECT_TIMEOUT) {
                 Ok(()) => {
@@ -151,11 +153,31 @@ impl Interrupt {
     }
 }
 
+/// Way in which a connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// What was sent still arrives, and then the end.
+    Close,
+    /// What did not arrive yet is dropped, with the connection. Otherwise the kernel would go on sending it, and a server
+    /// that accepts it late would take it for the agency's newest connection.
+    Reset,
+}
+
 /// Connection to the server. A signal shuts it down until it is dropped.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     interrupt: Interrupt,
+}
+
+impl Connection {
+    /// Sets how the connection is closed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_ending(&self, ending: Ending) -> io::Result<()> {
+        SockRef::from(&self.stream).set_linger((ending == Ending::Reset).then_some(Duration::ZERO))
+    }
 }
 
 impl Deref for Connection {

@@ -1,4 +1,5 @@
-//! Pauses between attempts to connect: exponential backoff with jitter, up to a time limit.
+//! Pauses between attempts to connect: exponential backoff with jitter, up to a time limit without an answer, and one
+//! longer pause after a takeover.
 
 use std::time::{Duration, Instant};
 
@@ -6,6 +7,9 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_millis(100);
 /// Longest pause of all.
 const LONGEST: Duration = Duration::from_secs(5);
+
+/// Time after an agency has come back in which another takeover is final.
+const TAKEOVERS_APART: Duration = Duration::from_secs(60);
 
 /// The pauses between attempts that fail one after another.
 ///
@@ -29,7 +33,7 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    /// Pauses that end once attempts have been failing for `timeout`.
+    /// Pauses that end once attempts have been failing without an answer for `timeout`.
     pub fn new(timeout: Duration) -> Pauses {
         Pauses { timeout, failing_since: None, backoff: FIRST }
     }
@@ -37,6 +41,11 @@ impl Pauses {
     /// Starts over, after an attempt that made progress.
     pub fn reset(&mut self) {
         *self = Pauses::new(self.timeout);
+    }
+
+    /// Starts the timeout over, because the server answered. The pauses go on growing: it may be full for hours.
+    pub fn answered(&mut self) {
+        self.failing_since = None;
     }
 
     /// Starts over if an attempt waited for the draw for longer than the pause that would follow.
@@ -49,7 +58,7 @@ impl Pauses {
         }
     }
 
-    /// Time for which attempts have been failing.
+    /// Time for which attempts have been failing without an answer.
     pub fn failing_for(&self, now: Instant) -> Duration {
         self.failing_since.map_or(Duration::ZERO, |since| now - since)
     }
@@ -64,6 +73,38 @@ impl Pauses {
         self.backoff = (self.backoff * 2).min(LONGEST);
         let left = give_up_at.saturating_duration_since(now);
         (!left.is_zero()).then_some(pause.min(left))
+    }
+}
+
+/// Answer of an agency to code 10, a newer connection of the same agency.
+///
+/// The newer connection may be one that the agency itself gave up and that was accepted late. So it comes back once. The
+/// other is a second process if it takes over again soon after, and then this one leaves it the agency.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use loteria::client::pauses::Takeovers;
+///
+/// let start = Instant::now();
+/// let mut takeovers = Takeovers::default();
+/// let back = start + takeovers.next(start).expect("a pause");
+/// assert_eq!(takeovers.next(back + Duration::from_secs(59)), None);
+/// ```
+#[derive(Debug, Default)]
+pub struct Takeovers {
+    came_back: Option<Instant>,
+}
+
+impl Takeovers {
+    /// Length of the pause after a takeover at `now`, 2 to 5 s, or `None` if the agency came back less than a minute ago.
+    pub fn next(&mut self, now: Instant) -> Option<Duration> {
+        if self.came_back.is_some_and(|came_back| now < came_back + TAKEOVERS_APART) {
+            return None;
+        }
+        let pause = Duration::from_secs(2) + Duration::from_secs(3).mul_f64(fastrand::f64());
+        self.came_back = Some(now + pause);
+        Some(pause)
     }
 }
 
@@ -95,6 +136,32 @@ mod tests {
         assert_eq!(pauses.next(start + Duration::from_secs(2)), None, "the server hung up at once");
         pauses.note_wait(Duration::from_secs(3600));
         assert!(pauses.next(start + Duration::from_secs(3600)).is_some_and(|pause| pause <= FIRST));
+    }
+
+    #[test]
+    fn an_answer_starts_the_timeout_over_and_not_the_pauses() {
+        let mut now = Instant::now();
+        let mut pauses = Pauses::new(Duration::from_secs(1));
+        for _ in 0..100 {
+            pauses.answered();
+            now += pauses.next(now).expect("it goes on");
+        }
+        assert_eq!(pauses.backoff, LONGEST);
+        assert!(pauses.next(now).is_some(), "the server is gone");
+        assert_eq!(pauses.next(now + Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn only_a_second_takeover_within_a_minute_is_final() {
+        let mut now = Instant::now();
+        let mut takeovers = Takeovers::default();
+        for _ in 0..3 {
+            let pause = takeovers.next(now).expect("it comes back");
+            assert!((2..=5).contains(&pause.as_secs()), "{pause:?}");
+            now += pause + TAKEOVERS_APART;
+        }
+        let pause = takeovers.next(now).expect("it comes back");
+        assert_eq!(takeovers.next(now + pause + TAKEOVERS_APART / 2), None);
     }
 
     #[test]

@@ -68,10 +68,11 @@ impl Drop for Progress {
     }
 }
 
-/// Starts a bar that makes room for the lines of the log, or none if the file can't be read: the source of the bets
-/// reports that.
-fn start_bar(agency: u32, file: &Path) -> Option<ProgressBar> {
-    let bets = count_lines(File::open(file).ok()?).ok()?;
+/// Starts a bar that makes room for the lines of the log, or none if the rows can't be counted: a device may have no end,
+/// and the source of the bets reports a file that can't be read.
+fn start_bar(agency: u32, path: &Path) -> Option<ProgressBar> {
+    let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()))?;
+    let bets = count_lines(file).ok()?;
     let bar = ProgressBar::new(bets).with_prefix(agency.to_string());
     bar.set_style(ProgressStyle::with_template(BAR).ok()?);
     let around = bar.clone();

@@ -52,9 +52,9 @@ config! {
         batch_window: usize = "CLI_BATCH_WINDOW" as "batch.window", "32", Whole(1, 128);
         /// true: say Hello and resume where the last run stopped; false: for servers without Hello
         handshake: bool = "CLI_HANDSHAKE" as "handshake", "true";
-        /// longest time to keep trying to reach the server without progress
+        /// longest time to keep trying to reach the server without any answer
         retry_timeout: Duration = "CLI_RETRY_TIMEOUT" as "retry.timeout", "60s";
-        /// longest wait for a reply before connecting again; the wait for winners has no limit
+        /// longest wait for a whole reply before connecting again; the wait for the draw has no limit
         reply_timeout: Duration = "CLI_REPLY_TIMEOUT" as "reply.timeout", "30s";
     } and {
         /// Proof of the agency's identity, from one of two keys.

@@ -119,8 +119,8 @@ impl<'a> Message<'a> {
             }
             (MessageType::RegisterBetOk, []) => Message::RegisterBetOk,
             (MessageType::RegisterBetFailed, [_, _]) => {
-                let code = ErrorCode::from_code(BigEndian::read_u16(body)).ok_or(Malformed::Value)?;
-                Message::RegisterBetFailed(code)
+                let code = BigEndian::read_u16(body);
+                Message::RegisterBetFailed(ErrorCode::from_code(code).ok_or(Malformed::UnknownCode(code))?)
             }
             (MessageType::Ack, []) => Message::Ack,
             (MessageType::AllBetsSent, []) => Message::AllBetsSent,
@@ -142,7 +142,7 @@ impl<'a> Message<'a> {
             }
             (MessageType::Welcome, &[.., state]) if body.len() == 9 => Message::Welcome {
                 stored: BigEndian::read_u64(body),
-                state: AgencyState::from_code(state).ok_or(Malformed::Value)?,
+                state: AgencyState::from_code(state).ok_or(Malformed::UnknownState(state))?,
             },
             _ => return Err(Malformed::Length),
         };

@@ -50,9 +50,12 @@ pub enum Malformed {
     /// A name is not UTF-8.
     #[error("a name that is not UTF-8")]
     NotUtf8,
-    /// A field has a value that the protocol does not define.
-    #[error("a value that the protocol does not define")]
-    Value,
+    /// The protocol does not define this error code.
+    #[error("error code {0}, which the protocol does not define")]
+    UnknownCode(u16),
+    /// The protocol does not define this state of an agency.
+    #[error("state {0} of an agency, which the protocol does not define")]
+    UnknownState(u8),
 }
 
 /// Finds the end of the message at the front of a growing buffer.

@@ -10,14 +10,23 @@ use crate::fixture::by_hand::{
     ALL_BETS_SENT, CLOSED, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, inform_winners, register_bet_failed, welcome,
 };
 use crate::fixture::{
-    FakeServer, ROW, Server, Wire, agency, fails_with, lasting_port, programs, repository, start, succeeded, wait_for,
-    wait_for_nth,
+    FakeServer, ROW, Server, Wire, agency, fails_with, lasting_port, programs, repository, rows, start, succeeded,
+    through_bash, wait_for, wait_for_nth,
 };
 use loteria_tools::{field, port_of};
 
 /// Plays the server for an agency without bets that has said Hello, up to its request for winners.
 fn hear_the_request(wire: &mut Wire, state: u8) {
     wire.expect(&hello(1)).send(&welcome(0, state)).expect(ALL_BETS_SENT).expect(REQUEST_WINNERS);
+}
+
+/// Reads until the last bytes read are `end`.
+fn read_until(wire: &mut Wire, end: &[u8]) {
+    let (mut read, mut byte) = (Vec::new(), [0]);
+    while !read.ends_with(end) {
+        wire.0.read_exact(&mut byte).expect("more bytes");
+        read.push(byte[0]);
+    }
 }
 
 #[test]
@@ -68,19 +77,21 @@ fn an_agency_that_waited_for_the_draw_has_its_whole_retry_timeout_again() {
 }
 
 #[test]
-fn an_agency_whose_closing_is_never_stored_gives_up() {
-    let server = FakeServer::start();
-    let agency = start(server.agency(1, "").env("CLI_RETRY_TIMEOUT", "300ms"));
-    thread::spawn(move || {
-        loop {
-            let mut wire = server.accept();
-            if wire.0.read_exact(&mut [0; 10]).is_err() {
-                return;
-            }
-            wire.send(&[welcome(0, OPEN), register_bet_failed(9)].concat());
+fn an_agency_goes_on_trying_as_long_as_its_server_answers() {
+    for full in [[welcome(0, OPEN), register_bet_failed(9)].concat(), register_bet_failed(9), register_bet_failed(12)] {
+        let server = FakeServer::start();
+        // The pauses alone last three times as long.
+        let agency = start(server.agency(1, "").env("CLI_RETRY_TIMEOUT", "500ms"));
+        for _ in 0..6 {
+            server.accept().expect(&hello(1)).send(&full);
         }
-    });
-    fails_with(agency, "gave up after trying for");
+        hear_the_request(&mut server.accept(), OPEN);
+        let FakeServer { listener, folder: _folder } = server;
+        drop(listener);
+        // The timeout counts from the last answer, and then it ends.
+        let ended = fails_with(agency, "gave up after trying for");
+        assert!(ended.lines_with("connect | result: in_progress").len() > 6, "{:#?}", ended.lines);
+    }
 }
 
 #[test]
@@ -88,7 +99,7 @@ fn an_agency_gives_up_on_a_server_that_accepts_and_says_nothing() {
     let server = FakeServer::start();
     let mut agency = server.agency(1, ROW);
     let agency = start(agency.env("CLI_REPLY_TIMEOUT", "100ms").env("CLI_RETRY_TIMEOUT", "500ms"));
-    fails_with(agency, "says nothing, see reply.timeout; gave up");
+    fails_with(agency, "does not reply in time, see reply.timeout; gave up");
 }
 
 #[test]
@@ -120,13 +131,40 @@ fn an_agency_without_a_file_says_which_one_it_looked_for() {
 }
 
 #[test]
+fn a_file_without_line_ends_is_not_read_whole() {
+    let server = Server::start(1);
+    let mut agency = server.agency(1);
+    // It would end as soon as it wanted more memory.
+    through_bash(agency.env("CLI_BETS_FILE", "/dev/zero"), "ulimit -v 300000; exec \"$0\"");
+    fails_with(start(&mut agency), "/dev/zero line 1: a row that is longer than any: is a quote missing?");
+}
+
+#[test]
+fn an_agency_says_once_a_wait_that_it_waits_and_where_it_goes_on() {
+    let server = Server::start(2);
+    let first = start(&mut server.agency_with_rows(1, &rows(3)));
+    wait_for(&first, "INFO  [client] action: esperando_sorteo | result: in_progress | client_id: 1 | almacenadas: 3");
+    first.kill();
+    let first = first.wait().expect("it ended");
+    assert!(first.lines_with("action: reanudar").is_empty(), "{:#?}", first.lines);
+    let again = start(&mut server.agency_with_rows(1, &rows(3)));
+    wait_for(&again, "action: esperando_sorteo");
+    succeeded(start(&mut server.agency_with_rows(2, "")));
+    let again = succeeded(again);
+    let resumed = "INFO  [client] action: reanudar | result: success | client_id: 1 | almacenadas: 3";
+    assert_eq!(again.lines_with(resumed).len(), 1, "{:#?}", again.lines);
+    assert_eq!(again.lines_with("action: esperando_sorteo").len(), 1, "{:#?}", again.lines);
+    let late = succeeded(start(&mut server.agency_with_rows(1, &rows(3))));
+    assert!(late.lines_with("action: esperando_sorteo").is_empty(), "the draw has happened: {:#?}", late.lines);
+}
+
+#[test]
 fn an_agency_that_is_refused_says_why_and_does_not_come_back() {
     for (code, why) in [
         (2, "a bet is not valid"),
         (5, "no such agency"),
         (6, "the agency has closed"),
         (8, "credential"),
-        (10, "newer connection"),
         (11, "version"),
     ] {
         let server = FakeServer::start();
@@ -156,8 +194,6 @@ fn an_agency_says_when_its_server_speaks_something_else() {
         REGISTER_BET_OK,
         ALL_BETS_SENT,
         &inform_winners(&[1]),
-        &[0, 3, 0, 99],
-        &[0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 7],
         &[welcome(0, OPEN), welcome(0, OPEN)].concat(),
         &[welcome(0, OPEN), inform_winners(&[])].concat(),
     ] {
@@ -165,6 +201,39 @@ fn an_agency_says_when_its_server_speaks_something_else() {
         let agency = start(&mut server.agency(1, ROW));
         server.accept().expect(&hello(1)).send(answer);
         fails_with(agency, "does not speak this protocol");
+    }
+}
+
+#[test]
+fn an_agency_ignores_what_comes_behind_its_winners() {
+    for (handshake, behind) in
+        [("true", register_bet_failed(12)), ("false", register_bet_failed(12)), ("true", vec![9; 9])]
+    {
+        let server = FakeServer::start();
+        let agency = start(server.agency(1, ROW).env("CLI_HANDSHAKE", handshake));
+        let mut wire = server.accept();
+        if handshake == "true" {
+            wire.expect(&hello(1)).send(&welcome(0, OPEN));
+        }
+        wire.expect(&[0, 1]).send(REGISTER_BET_OK);
+        read_until(&mut wire, REQUEST_WINNERS);
+        // One write, so that one read of the agency gets both.
+        wire.send(&[inform_winners(&[1]), behind].concat());
+        assert_eq!(succeeded(agency).lines_with("cant_ganadores: 1").len(), 1);
+    }
+}
+
+#[test]
+fn an_agency_says_which_code_or_state_it_does_not_know() {
+    for (answer, why) in [
+        (register_bet_failed(99), "does not speak this protocol: error code 99, "),
+        (welcome(0, 7), "does not speak this protocol: state 7 of an agency, "),
+        (vec![1, 2], "does not speak this protocol: unknown message type 258"),
+    ] {
+        let server = FakeServer::start();
+        let agency = start(&mut server.agency(1, ROW));
+        server.accept().expect(&hello(1)).send(&answer);
+        fails_with(agency, why);
     }
 }
 

@@ -31,6 +31,7 @@ mod protocol;
 mod python_agency;
 mod recovery;
 mod refusals;
+mod replies;
 mod resumption;
 mod round;
 mod signals;

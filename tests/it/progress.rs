@@ -37,6 +37,17 @@ fn an_agency_shows_its_progress_on_a_terminal_and_not_in_its_log() {
 }
 
 #[test]
+fn the_rows_of_a_file_without_an_end_are_not_counted() {
+    let server = Server::start(1);
+    let (_controller, terminal) = terminal();
+    let mut agency = server.agency(1);
+    let agency = agency.env("CLI_BETS_FILE", "/dev/zero").stdout(Stdio::piped()).stderr(terminal);
+    let output = agency.spawn().expect("it starts").wait_with_output().expect("it ended");
+    let log = String::from_utf8_lossy(&output.stdout);
+    assert!(log.contains("/dev/zero line 1: a row that is longer than any"), "{log}");
+}
+
+#[test]
 fn without_a_terminal_a_short_run_shows_no_progress() {
     let server = Server::start(1);
     let ended = succeeded(start(&mut server.agency_with_rows(1, &rows(3000))));

@@ -101,13 +101,28 @@ fn a_connection_that_speaks_late_does_not_take_over_from_a_newer_one() {
 }
 
 #[test]
-fn an_agencys_program_that_another_one_replaces_ends_and_says_why() {
+fn of_two_programs_of_one_agency_one_survives() {
     let server = Server::start(2);
     let older = start(&mut server.agency_with_rows(1, ROW));
     wait_for(&server.process, "action: cierre_agencia");
     let newer = start(&mut server.agency_with_rows(1, ROW));
+    // Each comes back once, so the one that was taken over first is also the first to be taken over again.
+    wait_for(&newer, "action: connect | result: in_progress");
     fails_with(older, "code 10: a newer connection of the same agency took over");
     assert!(run(&mut server.agency_with_rows(2, "")).status.success());
     succeeded(newer);
+    assert_eq!(server.bets(), stored(1, ROW));
+}
+
+#[test]
+fn an_agency_survives_a_connection_of_its_own_that_is_accepted_late() {
+    let server = Server::start(2);
+    let agency = start(&mut server.agency_with_rows(1, ROW));
+    wait_for(&server.process, "action: cierre_agencia");
+    // What the agency gave up, and the network delivered after all.
+    server.connect().send(&hello(1));
+    wait_for(&agency, "code 10: a newer connection of the same agency took over | retry_in: ");
+    assert!(run(&mut server.agency_with_rows(2, "")).status.success());
+    succeeded(agency);
     assert_eq!(server.bets(), stored(1, ROW));
 }

@@ -85,9 +85,9 @@ fn invalid_bytes_are_refused_at_the_first_byte_that_decides() {
         ("0007 ffffffffffffffff", too_long),
         ("0007 4000000000000000", too_long),
         ("0008 0001 00000001 0100", Malformed::Length),
-        ("0003 0000", Malformed::Value),
-        ("0003 000d", Malformed::Value),
-        ("0009 0000000000000000 03", Malformed::Value),
+        ("0003 0000", Malformed::UnknownCode(0)),
+        ("0003 000d", Malformed::UnknownCode(13)),
+        ("0009 0000000000000000 03", Malformed::UnknownState(3)),
     ] {
         let bytes = from_hex(hex);
         let read_whole = read(&bytes, &[bytes.len()], MessageLimits::default());
