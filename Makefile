@@ -39,10 +39,14 @@ build: ## Build target/release/server, client and loteria
 	$(CARGO) build --release
 .PHONY: build
 
-data: ## Write the files of .data: from .data/dataset.zip if it exists, or made up (AGENCIES=5 BETS=78697 SEED=7574)
+data: ## Write the files of .data: from .data/dataset.zip or datasets.zip if there is one, or made up (AGENCIES=5 BETS=78697 SEED=7574)
 	@$(CARGO) run --release --quiet --bin loteria -- data --into .data \
 		$(if $(AGENCIES),--agencies $(AGENCIES)) $(if $(BETS),--bets $(BETS)) $(if $(SEED),--seed $(SEED))
 .PHONY: data
+
+data-reset: ## Bring the files of .data back as the project has them; an archive stays, and so do other files
+	@$(CARGO) run --release --quiet --bin loteria -- data --into .data --made-up
+.PHONY: data-reset
 
 # The benchmarks start the programs, which belong to another package, so they are built first.
 BENCH = $(CARGO) build --release --quiet && $(if $(DATA),DATA=$(abspath $(DATA))) $(CARGO) bench --quiet -p loteria-tools --bench
