@@ -63,8 +63,8 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let listen_failed = |error| ServerError::Listen { port: config.port, error };
     let listener = server::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
-    let turn_bytes = config.limits.turn_bytes;
-    let reactor = Reactor::new(listener, signals, central, ledger, turn_bytes, read_level_again);
+    let (turn_bytes, interval) = (config.limits.turn_bytes, config.reminder_interval);
+    let reactor = Reactor::new(listener, signals, central, ledger, turn_bytes, interval, read_level_again);
     let reactor = reactor.map_err(ServerError::SetUp)?;
     event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
     let stop = reactor.run()?;

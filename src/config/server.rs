@@ -43,6 +43,8 @@ config! {
         logging_level: LevelFilter = "LOGGING_LEVEL", "INFO";
         /// agencies of the round; the draw waits for all of them
         num_agencies: u32 = "NUM_AGENCIES", "5", Whole(0, 100_000);
+        /// pause between two lines of the log that name the agencies the draw waits for
+        reminder_interval: Duration = "REMINDER_INTERVAL", "1m";
         /// file of the bets; the closings are beside it, under the same name with .closed
         storage_filepath: PathBuf = "STORAGE_FILEPATH", "./bets.csv";
         /// always: acknowledged bets survive a power loss; never: they survive only the death of the process
