@@ -8,7 +8,7 @@ use std::thread;
 use loteria::central::credentials::Credentials;
 use loteria::central::{self, Central, Limits};
 use loteria::config::server::{PROGRAM, ServerConfig};
-use loteria::config::{ConfigError, Settings};
+use loteria::config::{ConfigError, Settings, WEAK_CREDENTIAL_BYTES};
 use loteria::grace::end_after_grace;
 use loteria::ledger::Recovered;
 use loteria::ledger::file::{self, FileLedger, OpenError, RecoveryError};
@@ -116,6 +116,11 @@ fn log_access(config: &ServerConfig) {
             if without > 0 {
                 event!(Warn, "agencies", success, "without_credential": without,
                     "access": "they are refused, and the draw waits for them");
+            }
+            let weak = credentials.values().filter(|credential| credential.as_bytes().len() < WEAK_CREDENTIAL_BYTES);
+            if let weak @ 1.. = weak.count() {
+                event!(Warn, "agencies", success, "weak_credentials": weak,
+                    "access": format_args!("a credential below {WEAK_CREDENTIAL_BYTES} bytes can be guessed"));
             }
         }
     }

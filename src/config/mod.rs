@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES};
+pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES, WEAK_CREDENTIAL_BYTES};
 pub use duration::{parse_duration, show_duration};
 pub use key::{Key, Kind};
 pub use program::Program;

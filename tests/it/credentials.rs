@@ -187,6 +187,17 @@ fn a_faulty_section_is_refused_at_start_without_showing_a_credential() {
 }
 
 #[test]
+fn short_credentials_are_warned_about_without_showing_them() {
+    let server = server_with("config.ini", "[AGENCIES]\n1 = 1234567\n2 = 12345678\n", |_| ());
+    let line = wait_for(&server.process, "weak_credentials: 1 | access: a credential below 8 bytes can be guessed");
+    assert!(line.contains(" WARN "), "{line}");
+    let lines = server.stop().lines;
+    assert_not_shown(&lines, &["1234567", "12345678"]);
+    let server = asking_server();
+    assert!(server.stop().lines_with("weak_credentials").is_empty());
+}
+
+#[test]
 fn a_missing_or_binary_file_of_credentials_is_refused_at_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = programs().server(folder.path());
