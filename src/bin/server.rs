@@ -1,6 +1,7 @@
 //! The server. Configured by the environment and `config.ini`; `--help` lists the keys.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -29,8 +30,8 @@ enum ServerError {
     Open(#[from] OpenError),
     #[error("{0}")]
     Recovery(#[from] RecoveryError<Contradiction>),
-    #[error("port {port} can't be listened on: {error}; stop what uses it, or set SERVER_PORT to another")]
-    Listen { port: u16, error: std::io::Error },
+    #[error("{address} can't be listened on: {error}; stop what uses it, or set SERVER_PORT or SERVER_IP to another")]
+    Listen { address: SocketAddr, error: std::io::Error },
     #[error("the loop can't be set up: {0}")]
     SetUp(std::io::Error),
     #[error("{0}")]
@@ -60,8 +61,9 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let config = configure()?;
     outlive_file_size_limit().map_err(ServerError::SetUp)?;
     let (central, ledger) = recover(&config)?;
-    let listen_failed = |error| ServerError::Listen { port: config.port, error };
-    let listener = server::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
+    let address = SocketAddr::new(config.ip.address(), config.port);
+    let listen_failed = |error| ServerError::Listen { address, error };
+    let listener = server::listen(address, config.listen_backlog).map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
     let (turn_bytes, interval) = (config.limits.turn_bytes, config.reminder_interval);
     let reactor = Reactor::new(listener, signals, central, ledger, turn_bytes, interval, read_level_again);
@@ -98,7 +100,7 @@ fn configure() -> Result<ServerConfig, ConfigError> {
     let (settings, config) = read_config()?;
     logging::set_level(config.logging_level);
     event!(Debug, "config", success, "port": config.port, "listen_backlog": config.listen_backlog,
-        "logging_level": config.logging_level, "num_agencies": config.num_agencies,
+        "logging_level": config.logging_level, "ip": config.ip, "num_agencies": config.num_agencies,
         "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
     settings.warn_about_unknown();
     log_access(&config);

@@ -9,6 +9,7 @@
 //! | `key` | a key, its kind of values and the macro that declares it |
 //! | `settings` | precedence: the environment, the file, the default |
 //! | `program` | reading both, `--help`, `--version` |
+//! | `listen_ip` | the address to listen on |
 //! | `agencies`, `credential` | secrets, which no error shows |
 //! | `duration` | durations in Go's notation |
 
@@ -17,6 +18,7 @@ pub mod client;
 mod credential;
 mod duration;
 mod key;
+mod listen_ip;
 mod program;
 pub mod server;
 mod settings;
@@ -28,6 +30,7 @@ use thiserror::Error;
 pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES, WEAK_CREDENTIAL_BYTES};
 pub use duration::{parse_duration, show_duration};
 pub use key::{Key, Kind};
+pub use listen_ip::ListenIp;
 pub use program::Program;
 pub use settings::Settings;
 

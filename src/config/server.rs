@@ -10,7 +10,7 @@ use log::LevelFilter;
 use super::Kind::{Path, Whole};
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
-use super::{ConfigError, Credential, Key, Kind, Program, Settings, agencies};
+use super::{ConfigError, Credential, Key, Kind, ListenIp, Program, Settings, agencies};
 
 /// The server, as its configuration has it.
 pub static PROGRAM: Program = Program {
@@ -35,8 +35,8 @@ config! {
     ServerConfig {
         /// TCP port to listen on; 0 takes any free one
         port: u16 = "SERVER_PORT", "12345";
-        /// ignored; the course's skeleton has it
-        ip: Option<String> = "SERVER_IP", "";
+        /// address to listen on; if not set, or if it is a host name as in the course's file, every address
+        ip: ListenIp = "SERVER_IP", "";
         /// connections that wait to be accepted
         listen_backlog: i32 = "SERVER_LISTEN_BACKLOG", "5", Whole(1, 65_535);
         /// least severe level that is logged

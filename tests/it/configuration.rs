@@ -3,13 +3,14 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
 use crate::fixture::{programs, refusal, run, start, wait_for};
 use loteria::config::{Key, Kind, MAX_CREDENTIAL_BYTES, Program, client, server};
-use loteria_tools::field;
+use loteria_tools::{field, port_of};
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
@@ -76,6 +77,13 @@ fn examples(kind: Kind) -> (Vec<String>, Vec<String>) {
         Kind::Address => {
             let others = ["server", ":12345", "server:", "server:0", "server:65536", "server:+1", "server:http", ""];
             (owned(&["a:1", "a:65535", "[::1]:7"]), owned(&others))
+        }
+        Kind::Host => {
+            let others = ["127.0.0", "127.0.0.1:80", "[::1]", "256.0.0.1", "fe80::1%lo", "a b", "1234", ""];
+            (
+                owned(&["127.0.0.1", "0.0.0.0", "::1", "::", "localhost", "server", "central_1.example.org"]),
+                owned(&others),
+            )
         }
         Kind::Path => (Vec::new(), owned(&[""])),
         Kind::Text => (Vec::new(), Vec::new()),
@@ -235,6 +243,39 @@ fn an_unknown_key_is_warned_about_and_no_error() {
     assert_eq!(ended.lines_with("WARN ").len(), 2, "{:#?}", ended.lines);
     assert_eq!(ended.lines_with("file: config.yaml | unknown_key: server.adress").len(), 1, "{:#?}", ended.lines);
     assert_eq!(ended.lines_with("file: config.yaml | unknown_key: batch.size").len(), 1, "{:#?}", ended.lines);
+}
+
+#[test]
+fn the_server_listens_on_the_address_of_server_ip() {
+    let folder = folder();
+    for (ip, expected) in [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("::1", "::1"),
+        ("::", "::"),
+        ("server", "0.0.0.0"),
+        ("", "0.0.0.0"),
+    ] {
+        if ip.contains(':') && TcpListener::bind("[::1]:0").is_err() {
+            continue;
+        }
+        let server = start(programs().server(folder.path()).env("SERVER_IP", ip));
+        let line = wait_for(&server, "action: listen | result: success");
+        assert_eq!(field(&line, "ip"), Some(expected), "{ip}: {line}");
+        let port = port_of(&server).expect("a port");
+        let answers = |address: &str| TcpStream::connect((address, port)).is_ok();
+        let is_everywhere = ["0.0.0.0", "::"].contains(&expected);
+        assert_eq!(answers("127.0.0.1"), is_everywhere || expected == "127.0.0.1", "{ip}");
+        assert_eq!(answers("127.0.0.3"), is_everywhere, "{ip}");
+        if expected == "::" {
+            wait_for(&server, "action: accept_connections | result: success | ip: 127.0.0.1");
+        }
+    }
+    let line = server_config(folder.path(), &[("SERVER_IP", "server")]);
+    assert_eq!(field(&line, "ip"), Some("every address, because \"server\" is a host name"), "{line}");
+    let error = refusal(programs().server(folder.path()).env("SERVER_IP", "192.0.2.1"));
+    assert_names(&error, &["192.0.2.1:", "SERVER_IP"]);
 }
 
 /// The line of the server that says its configuration.
