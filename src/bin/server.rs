@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             event!(Error, "exit", fail, "error": error);
-            ExitCode::FAILURE
+            if let ServerError::Config(error) = error { error.exit_code() } else { ExitCode::FAILURE }
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod server;
 mod settings;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use thiserror::Error;
 
@@ -33,6 +34,9 @@ pub use key::{Key, Kind};
 pub use listen_ip::ListenIp;
 pub use program::Program;
 pub use settings::Settings;
+
+/// Exit code of a program whose configuration has an error: EX_CONFIG of sysexits(3head).
+const EX_CONFIG: u8 = 78;
 
 /// An error of the configuration.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -79,4 +83,11 @@ pub enum ConfigError {
         /// The reason.
         reason: String,
     },
+}
+
+impl ConfigError {
+    /// The exit code of a program that it ends.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(EX_CONFIG)
+    }
 }

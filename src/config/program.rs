@@ -9,7 +9,9 @@ use std::{env, fs, io};
 
 use super::settings::FileSettings;
 use super::{ConfigError, Key, Settings};
-use crate::event;
+
+/// Exit code of a program with an argument that it does not know.
+const USAGE_ERROR: u8 = 2;
 
 /// A program that is configured by environment variables and a file.
 pub struct Program {
@@ -69,9 +71,9 @@ impl Program {
             Some("--help" | "-h") => self.help(),
             Some("--version" | "-V") => format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION")),
             _ => {
-                event!(Error, "exit", fail,
-                    "error": format_args!("{argument:?} is not an option; --help lists what can be configured"));
-                return Some(ExitCode::FAILURE);
+                let name = self.name;
+                eprintln!("{name}: {argument:?} is not an option; --help lists what can be configured");
+                return Some(ExitCode::from(USAGE_ERROR));
             }
         };
         // A reader such as `head` may close its end early.
@@ -83,7 +85,8 @@ impl Program {
         let mut help = format!(
             "Usage: {} [--help | --version]\n\n\
              Reads environment variables, which win, and the first of these files that exists:\n  {}\n\n\
-             Durations are written as 100ms, 5s, 1.5s or 1m30s.\n",
+             Durations are written as 100ms, 5s, 1.5s or 1m30s.\n\n\
+             Exit codes: 0 done or ended by a signal, 2 a wrong argument, 78 a wrong configuration, 1 any other error.\n",
             self.name,
             self.paths().join("\n  ")
         );

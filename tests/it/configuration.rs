@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::fixture::{programs, refusal, run, start, wait_for};
+use crate::fixture::{misconfigured, programs, refusal, run, start, wait_for};
 use loteria::config::{Key, Kind, MAX_CREDENTIAL_BYTES, Program, client, server};
 use loteria_tools::{field, port_of};
 use tempfile::TempDir;
@@ -102,7 +102,7 @@ fn each_key_takes_its_valid_values_wherever_they_are_set() {
                 let error = refusal(program_in(folder().path(), program).env(key.variable, &value));
                 assert!(CONFIGURED.iter().any(|end| error.contains(end)), "{} = {value:?}: {error}", key.variable);
                 let with_file = folder_with(program.file, file_text(key, &value));
-                let error = refusal(program_in(with_file.path(), program).env_remove(key.variable));
+                let error = misconfigured(program_in(with_file.path(), program).env_remove(key.variable));
                 assert!(CONFIGURED.iter().any(|end| error.contains(end)), "{} = {value:?}: {error}", key.name);
             }
         }
@@ -119,12 +119,12 @@ fn each_key_refuses_other_values_and_says_which_are_valid() {
                 // An empty variable is not set.
                 if !value.is_empty() {
                     let nothing = folder();
-                    let error = refusal(program_in(nothing.path(), program).env(key.variable, &value));
+                    let error = misconfigured(program_in(nothing.path(), program).env(key.variable, &value));
                     assert_names(&error, &[key.variable, &valid, &shown(&value)]);
                     assert_eq!(fs::read_dir(nothing.path()).expect("a folder").count(), 0, "nothing is made");
                 }
                 let with_file = folder_with(program.file, file_text(key, &value));
-                let error = refusal(program_in(with_file.path(), program).env_remove(key.variable));
+                let error = misconfigured(program_in(with_file.path(), program).env_remove(key.variable));
                 let place = format!("{} in {}", key.name, program.file);
                 let place = if key.kind == Kind::Secret { key.name } else { &place };
                 assert_names(&error, &[place, &valid, &shown(&value)]);
@@ -137,7 +137,7 @@ fn each_key_refuses_other_values_and_says_which_are_valid() {
 
 #[test]
 fn a_file_of_credentials_that_is_missing_is_named_with_its_key() {
-    let error = refusal(programs().server(folder().path()).env("AGENCIES_FILE", "no-such-file"));
+    let error = misconfigured(programs().server(folder().path()).env("AGENCIES_FILE", "no-such-file"));
     assert_names(&error, &["no-such-file", "AGENCIES_FILE"]);
 }
 
@@ -147,7 +147,7 @@ fn a_client_needs_an_agency_number() {
         let (folder, mut client) = (folder(), client_in(Path::new("/")));
         client.current_dir(folder.path()).env_remove("CLI_ID");
         id.map(|id| client.env("CLI_ID", id));
-        assert_names(&refusal(&mut client), &["CLI_ID is not set", "from 1"]);
+        assert_names(&misconfigured(&mut client), &["CLI_ID is not set", "from 1"]);
     }
 }
 
@@ -155,20 +155,24 @@ fn a_client_needs_an_agency_number() {
 fn a_variable_that_is_not_text_is_refused() {
     let not_text = OsStr::from_bytes(b"\xff\xfe");
     for variable in ["SERVER_PORT", "STORAGE_FILEPATH", "STORAGE_SYNC"] {
-        assert_names(&refusal(programs().server(folder().path()).env(variable, not_text)), &[variable, "UTF-8"]);
+        assert_names(&misconfigured(programs().server(folder().path()).env(variable, not_text)), &[variable, "UTF-8"]);
     }
     for variable in ["CLI_ID", "CLI_BETS_FILE", "NOMBRE", "NUMERO"] {
-        assert_names(&refusal(client_in(folder().path()).env(variable, not_text)), &[variable, "UTF-8"]);
+        assert_names(&misconfigured(client_in(folder().path()).env(variable, not_text)), &[variable, "UTF-8"]);
     }
     // Other variables may hold anything.
     assert_names(&refusal(client_in(folder().path()).env("OTHER", not_text)), &["agency-1.csv"]);
 }
 
 #[test]
-fn an_unknown_argument_is_refused() {
+fn an_unknown_argument_is_a_usage_error_on_standard_error() {
     for mut program in [programs().server(folder().path()), client_in(folder().path())] {
-        program.current_dir("/");
-        assert_names(&refusal(program.arg("--port=1 | result: success")), &["--port=1", "--help"]);
+        let output = program.current_dir("/").arg("--port=1\n").output().expect("it starts");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_names(&said, &["\"--port=1\\n\" is not an option; --help"]);
+        assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
 
@@ -190,7 +194,7 @@ fn help_and_version_are_answered() {
 fn a_configuration_file_that_cannot_be_parsed_is_named() {
     for content in [b"[DEFAULT]\nSERVER_PORT\n".as_slice(), b"[DEFAULT\nSERVER_PORT = 1\n", b"\xff\xfe = 1\n"] {
         let folder = folder_with("config/server/config.ini", content);
-        assert_names(&refusal(&mut programs().server(folder.path())), &["config/server/config.ini: "]);
+        assert_names(&misconfigured(&mut programs().server(folder.path())), &["config/server/config.ini: "]);
     }
     for content in [
         b"server: [".as_slice(),
@@ -203,7 +207,7 @@ fn a_configuration_file_that_cannot_be_parsed_is_named() {
         b"mode: \xff\n",
     ] {
         let folder = folder_with("config.yaml", content);
-        assert_names(&refusal(&mut client_in(folder.path())), &["config.yaml: "]);
+        assert_names(&misconfigured(&mut client_in(folder.path())), &["config.yaml: "]);
     }
 }
 
@@ -213,8 +217,8 @@ fn a_folder_in_place_of_a_configuration_file_is_named() {
     let folder = folder();
     fs::create_dir(folder.path().join("config.ini")).expect("made");
     fs::create_dir(folder.path().join("config.yaml")).expect("made");
-    assert_names(&refusal(&mut programs().server(folder.path())), &["config.ini: "]);
-    assert_names(&refusal(&mut client_in(folder.path())), &["config.yaml: "]);
+    assert_names(&misconfigured(&mut programs().server(folder.path())), &["config.ini: "]);
+    assert_names(&misconfigured(&mut client_in(folder.path())), &["config.yaml: "]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::fixture::by_hand::{
     ACK, ALL_BETS_SENT, Bet, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, hello_with, register_bet_failed,
     register_bets, welcome,
 };
-use crate::fixture::{ONE_BET, ROW, Server, fails_with, programs, refusal, run, start, succeeded, wait_for};
+use crate::fixture::{ONE_BET, ROW, Server, fails_with, misconfigured, programs, run, start, succeeded, wait_for};
 
 /// The credentials of two agencies.
 const SECRETS: [&str; 2] = ["la-palabra-de-la-1", "dos: ñandú = ok"];
@@ -178,7 +178,7 @@ fn a_faulty_section_is_refused_at_start_without_showing_a_credential() {
             if file == "secrets" {
                 command.env("AGENCIES_FILE", file);
             }
-            let error = refusal(&mut command);
+            let error = misconfigured(&mut command);
             assert!(error.starts_with(file), "{error}");
             assert!(error.contains(says), "{says:?}: {error}");
             assert!(!error.contains(secret), "{error}");
@@ -202,9 +202,9 @@ fn a_missing_or_binary_file_of_credentials_is_refused_at_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = programs().server(folder.path());
     command.env("AGENCIES_FILE", "secrets");
-    assert!(refusal(&mut command).starts_with("secrets: "));
+    assert!(misconfigured(&mut command).starts_with("secrets: "));
     fs::write(folder.path().join("secrets"), b"1 = \xff\n").expect("written");
-    assert_eq!(refusal(&mut command), "secrets: it is not UTF-8");
+    assert_eq!(misconfigured(&mut command), "secrets: it is not UTF-8");
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_clients_faulty_credential_is_refused_without_showing_it() {
     ] {
         let mut command = programs().client(path, 1, 1);
         command.env("CLI_LOG_LEVEL", "TRACE").envs(settings);
-        let error = refusal(&mut command);
+        let error = misconfigured(&mut command);
         assert!(error.starts_with("agency.credential") && error.contains(says), "{says:?}: {error}");
         assert!(!error.contains(secret), "{error}");
     }
@@ -235,7 +235,7 @@ fn a_clients_faulty_credential_is_refused_without_showing_it() {
         "agency:\n  credential: [no-se-muestra]\n",
     ] {
         fs::write(path.join("config.yaml"), yaml).expect("written");
-        let error = refusal(&mut programs().client(path, 1, 1));
+        let error = misconfigured(&mut programs().client(path, 1, 1));
         assert!(!error.contains(secret), "{error}");
     }
 }
