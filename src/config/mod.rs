@@ -9,6 +9,7 @@
 //! | `key` | a key, its kind of values and the macro that declares it |
 //! | `settings` | precedence: the environment, the file, the default |
 //! | `program` | reading both, `--help`, `--version` |
+//! | `ini_text` | INI, and what is said of text that is not |
 //! | `listen_ip` | the address to listen on |
 //! | `agencies`, `credential` | secrets, which no error shows |
 //! | `duration` | durations in Go's notation |
@@ -17,6 +18,7 @@ mod agencies;
 pub mod client;
 mod credential;
 mod duration;
+mod ini_text;
 mod key;
 mod listen_ip;
 mod program;

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ini::Ini;
 use log::LevelFilter;
 
 use super::Kind::{Path, Whole};
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
-use super::{ConfigError, Credential, Key, Kind, ListenIp, Program, Settings, agencies};
+use super::{ConfigError, Credential, Key, Kind, ListenIp, Program, Settings, agencies, ini_text};
 
 /// The server, as its configuration has it.
 pub static PROGRAM: Program = Program {
     name: "server",
     file: "config.ini",
+    prefix: None,
     parse: parse_ini,
     groups: &[("Settings, section DEFAULT", ServerConfig::KEYS), ("Limits, section DEFAULT", Limits::KEYS)],
 };
@@ -94,7 +94,7 @@ config! {
 /// Reads section `DEFAULT` and the lines before any section, in capitals as Python's `configparser` does not tell them apart,
 /// and section `AGENCIES`.
 fn parse_ini(text: &str) -> Result<FileSettings, String> {
-    let ini = Ini::load_from_str_noescape(text).map_err(|error| error.to_string())?;
+    let ini = ini_text::parse(text).map_err(|error| error.to_string())?;
     // A misspelt AGENCIES would leave the door open.
     if let Some(name) = ini.sections().flatten().find(|name| *name != "DEFAULT" && !agencies::is_section(name)) {
         return Err(format!("section {name:?} is not one that is read, they are DEFAULT and AGENCIES"));

@@ -102,7 +102,7 @@ fn each_key_takes_its_valid_values_wherever_they_are_set() {
                 let error = refusal(program_in(folder().path(), program).env(key.variable, &value));
                 assert!(CONFIGURED.iter().any(|end| error.contains(end)), "{} = {value:?}: {error}", key.variable);
                 let with_file = folder_with(program.file, file_text(key, &value));
-                let error = misconfigured(program_in(with_file.path(), program).env_remove(key.variable));
+                let error = refusal(program_in(with_file.path(), program).env_remove(key.variable));
                 assert!(CONFIGURED.iter().any(|end| error.contains(end)), "{} = {value:?}: {error}", key.name);
             }
         }
@@ -192,9 +192,16 @@ fn help_and_version_are_answered() {
 
 #[test]
 fn a_configuration_file_that_cannot_be_parsed_is_named() {
-    for content in [b"[DEFAULT]\nSERVER_PORT\n".as_slice(), b"[DEFAULT\nSERVER_PORT = 1\n", b"\xff\xfe = 1\n"] {
+    for (content, expected) in [
+        (b"[DEFAULT]\nSERVER_PORT\n".as_slice(), "line 2 is not key = value"),
+        (b"[DEFAULT]\nSERVER_PORT\nNUM_AGENCIES = 3\n", "line 2 is not key = value"),
+        (b"[DEFAULT\nSERVER_PORT = 1\n", "line 1: the name of a section is not closed by ]"),
+        (b"[DEFAULT]\nSTORAGE_FILEPATH = \"a\n", "line 2: the value begins with a quote that is not closed"),
+        (b"\xff\xfe = 1\n", "it is not text in UTF-8"),
+    ] {
         let folder = folder_with("config/server/config.ini", content);
-        assert_names(&misconfigured(&mut programs().server(folder.path())), &["config/server/config.ini: "]);
+        let error = misconfigured(&mut programs().server(folder.path()));
+        assert_names(&error, &[&format!("config/server/config.ini: {expected}")]);
     }
     for content in [
         b"server: [".as_slice(),
@@ -236,17 +243,37 @@ fn an_unknown_key_is_warned_about_and_no_error() {
     let server = start(server.env("LOGGING_LEVEL", "DEBUG"));
     wait_for(&server, "action: listen | result: success");
     let said = server.lines().join("\n");
-    assert!(
-        said.contains("action: config | result: success | file: config.ini | unknown_key: SERVER_PROT\n"),
-        "{said}"
-    );
+    assert!(said.contains("file: config.ini | unknown_key: SERVER_PROT | did_you_mean: SERVER_PORT\n"), "{said}");
     assert!(!said.contains("unknown_key: SERVER_IP") && said.contains("num_agencies: 5"), "{said}");
 
     let folder = folder_with("config.yaml", "server:\n  adress: \"a:1\"\nbatch:\n  size: 3\n");
-    let ended = run(&mut client_in(folder.path()));
-    assert_eq!(ended.lines_with("WARN ").len(), 2, "{:#?}", ended.lines);
-    assert_eq!(ended.lines_with("file: config.yaml | unknown_key: server.adress").len(), 1, "{:#?}", ended.lines);
-    assert_eq!(ended.lines_with("file: config.yaml | unknown_key: batch.size").len(), 1, "{:#?}", ended.lines);
+    let variables = [("CLI_BATCH_MAX_AMOUNT", "1"), ("CLI_COLOR", "never"), ("CLOUD", "none")];
+    let ended = run(client_in(folder.path()).envs(variables));
+    assert_eq!(ended.lines_with("WARN ").len(), 4, "{:#?}", ended.lines);
+    for line in [
+        "file: config.yaml | unknown_key: server.adress | did_you_mean: server.address",
+        "file: config.yaml | unknown_key: batch.size",
+        "unknown_variable: CLI_BATCH_MAX_AMOUNT | did_you_mean: CLI_BATCH_MAXAMOUNT",
+        "unknown_variable: CLI_COLOR",
+    ] {
+        let said = ended.lines.iter().filter(|said| said.ends_with(line)).count();
+        assert_eq!(said, 1, "{line}: {:#?}", ended.lines);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_does_not_hide_a_file() {
+    let folder = folder_with("config.ini", "\u{feff}[DEFAULT]\nNUM_AGENCIES = 7\n");
+    let line = server_config(folder.path(), &[]);
+    assert_eq!(field(&line, "num_agencies"), Some("7"), "{line}");
+    for text in ["\u{feff}1 = one of one\n", "\u{feff}[AGENCIES]\n1 = one of one\n"] {
+        write(folder.path(), "secrets", text);
+        let server = start(programs().server(folder.path()).env("AGENCIES_FILE", "secrets"));
+        wait_for(&server, "action: agencies | result: success | num_agencies: 7 | credentials: 1");
+    }
+    let folder = folder_with("config.yaml", "\u{feff}loop:\n  amount: 7\n");
+    let line = client_config(folder.path(), &[]);
+    assert_eq!(field(&line, "loop_amount"), Some("7"), "{line}");
 }
 
 #[test]

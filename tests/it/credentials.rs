@@ -166,9 +166,10 @@ fn a_faulty_section_is_refused_at_start_without_showing_a_credential() {
         (format!("1 = {secret}\n1 = {secret}\n"), "agency 1 has more than one entry"),
         ("1 =\n".to_owned(), "the credential of agency 1 is empty"),
         (format!("2 = {longest}\n"), "the credential of agency 2 is longer than 255 bytes"),
-        (format!("1 = \"{secret}\n"), ""),
-        (format!("{secret}\n"), ""),
-        (format!("1 = {secret}\n[{secret}\n"), ""),
+        (format!("1 = \"{secret}\n"), "the value begins with a quote that is not closed"),
+        (format!("{secret}\n"), "is not key = value"),
+        (format!("1 = {secret}\n[{secret}\n"), "the name of a section is not closed by ]"),
+        (format!("1 = {secret}\n[{secret}\n3 = uno\n[DEFAULT]\n"), "the name of a section is not closed by ]"),
     ] {
         for (file, text) in [("config.ini", format!("[AGENCIES]\n{section}")), ("secrets", section)] {
             let folder = tempfile::tempdir().expect("a folder");
@@ -204,7 +205,7 @@ fn a_missing_or_binary_file_of_credentials_is_refused_at_start() {
     command.env("AGENCIES_FILE", "secrets");
     assert!(misconfigured(&mut command).starts_with("secrets: "));
     fs::write(folder.path().join("secrets"), b"1 = \xff\n").expect("written");
-    assert_eq!(misconfigured(&mut command), "secrets: it is not UTF-8");
+    assert_eq!(misconfigured(&mut command), "secrets: it is not text in UTF-8");
 }
 
 #[test]
