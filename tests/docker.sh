@@ -330,12 +330,13 @@ image_of() { docker image inspect -f '{{.Id}}' "$1:latest" 2>/dev/null; }
 
 # Leaves the images that were there before, and none of this script's own.
 restore_images() {
-  local name own
+  local name id
   for name in server client; do
-    own=$(image_of "$name")
-    [[ $own != "${images_before[$name]}" ]] || continue
+    built+=("$(image_of "$name")")
     if [[ -n ${images_before[$name]} ]]; then docker tag "${images_before[$name]}" "$name:latest"; else docker rmi "$name:latest"; fi
-    docker rmi "$own"
+  done
+  for id in "${built[@]}"; do
+    [[ " ${images_before[*]} " == *" $id "* ]] || docker rmi "$id"
   done
 }
 
@@ -355,6 +356,7 @@ docker compose version >/dev/null 2>&1 || stop_here "docker compose (version 2) 
 
 unset CLI_MODE CLI_LOG_LEVEL LOGGING_LEVEL NOMBRE APELLIDO DOCUMENTO NACIMIENTO NUMERO
 declare -A images_before=([server]=$(image_of server) [client]=$(image_of client))
+built=()
 work=$(mktemp -d) || exit 1
 trap clean_up EXIT
 mkdir -p "$work/config/server" "$work/config/client" "$work/.data"
@@ -362,6 +364,7 @@ cp generar-compose.sh "$work"
 cp "${ALL_BETS[@]}" "$work/.data"
 
 make docker-image >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; stop_here "the images could not be built"; }
+built=("$(image_of server)" "$(image_of client)")
 
 (($# > 0)) || set -- \
   the_images_hold_a_program_and_nothing_to_configure \
