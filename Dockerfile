@@ -37,9 +37,12 @@ RUN mkdir /loteria && chown 1000:1000 /loteria
 WORKDIR /loteria
 USER 1000:1000
 
-# The exec form makes the program process 1, which receives docker stop's SIGTERM.
+# The bets are in a volume, so that a container that Compose makes anew keeps them.
+# `docker compose down -v` removes it. The exec form has docker stop's SIGTERM reach the
+# program: as process 1, or from the init that the Compose file asks for.
 FROM runtime AS server
 COPY --from=build /usr/local/bin/server /usr/local/bin/
+VOLUME /loteria
 ENTRYPOINT ["/usr/local/bin/server"]
 
 FROM runtime AS client

@@ -39,10 +39,14 @@ build: ## Build target/release/server, client and loteria
 	$(CARGO) build --release
 .PHONY: build
 
-data: ## Write the files of .data: from .data/dataset.zip if it exists, or made up (AGENCIES=5 BETS=78697 SEED=7574)
+data: ## Write the files of .data: from .data/dataset.zip or datasets.zip if there is one, or made up (AGENCIES=5 BETS=78697 SEED=7574)
 	@$(CARGO) run --release --quiet --bin loteria -- data --into .data \
 		$(if $(AGENCIES),--agencies $(AGENCIES)) $(if $(BETS),--bets $(BETS)) $(if $(SEED),--seed $(SEED))
 .PHONY: data
+
+data-reset: ## Bring the files of .data back as the project has them; an archive stays, and so do other files
+	@$(CARGO) run --release --quiet --bin loteria -- data --into .data --made-up
+.PHONY: data-reset
 
 # The benchmarks start the programs, which belong to another package, so they are built first.
 BENCH = $(CARGO) build --release --quiet && $(if $(DATA),DATA=$(abspath $(DATA))) $(CARGO) bench --quiet -p loteria-tools --bench
@@ -111,7 +115,8 @@ docker-image: ## Build the images server:latest and client:latest
 	docker build --target client -t client:latest .
 .PHONY: docker-image
 
-# Running containers are stopped and started again, not replaced: they read a changed configuration and keep their bets.
+# Running containers are stopped and started again, and read a changed configuration. One whose environment or image has
+# changed is replaced. Either way the server keeps its bets, which are in a volume of its own.
 docker-compose-up: ## Start a server and five agencies in containers; running ones are restarted with their bets
 docker-compose-netcat-up: ## The same, with a container that asks the server to echo a message
 docker-compose-up docker-compose-netcat-up: docker-image
@@ -125,11 +130,13 @@ docker-compose-logs docker-compose-netcat-logs:
 	$(COMPOSE) logs -f
 .PHONY: docker-compose-logs docker-compose-netcat-logs
 
+# Compose removes the volume of a container, but not if it gave that to a container which replaced the first.
 docker-compose-down: ## Stop and remove the containers and the bets that they stored
 docker-compose-netcat-down: ## The same, with the container of the message
 docker-compose-down docker-compose-netcat-down:
 	$(COMPOSE) stop -t 1
-	$(COMPOSE) down
+	@volume=$$(docker inspect -f '{{range .Mounts}}{{.Name}}{{end}}' server 2>/dev/null); set -x; \
+		$(COMPOSE) down -v --remove-orphans; $${volume:+docker volume rm -f $$volume}
 .PHONY: docker-compose-down docker-compose-netcat-down
 
 docker-test: ## Run the eight exercises on this machine's Docker engine

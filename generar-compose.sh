@@ -8,7 +8,7 @@
 # configuration and the bets are mounted, and the variables listed without a value
 # reach a container only if they are set where `docker compose up` is called: the
 # file is the same for every round. With CLI_MODE=echo in the environment it writes
-# a file for the echo exercises, whose clients get no bets.
+# a file whose clients echo unless CLI_MODE says otherwise, and get no bets.
 set -euo pipefail
 
 # 254 addresses, minus the gateway, the server, netcat and validar-echo-server.sh.
@@ -23,7 +23,10 @@ fail() {
 }
 
 # A bind mount in the long form, because the short one (source:target:ro) makes
-# Docker answer a missing file by creating a folder of that name.
+# Docker answer a missing file by creating a folder of that name. A folder is mounted
+# where a file in it may be replaced (an editor does so, and the server reads its
+# configuration again on SIGHUP) or missing (the bets of an echo client): the mount of
+# a single file keeps the file that was there at the start.
 mount() { # mount SOURCE TARGET
   echo "      - type: bind
         source: ./$1
@@ -33,26 +36,31 @@ mount() { # mount SOURCE TARGET
           create_host_path: false"
 }
 
-server() { # server N
+# The init is process 1, which the kernel shields from signals that it has no handler
+# for: without it, a SIGTERM that comes before the program has its own is lost.
+service() { # service NAME IMAGE
   echo "
-  server:
-    container_name: server
-    image: server:latest
-    environment:
+  $1:
+    container_name: $1
+    image: $2:latest
+    init: true
+    logging: *bounded"
+}
+
+server() { # server N
+  service server server
+  echo "    environment:
       - NUM_AGENCIES=$1
       - LOGGING_LEVEL
     volumes:"
-  mount config/server/config.ini config.ini
+  mount config/server config
   echo "    networks:
       - testing_net"
 }
 
 client() { # client I
-  echo "
-  client$1:
-    container_name: client$1
-    image: client:latest
-    environment:
+  service "client$1" client
+  echo "    environment:
       - CLI_ID=$1
       - $mode
       - CLI_LOG_LEVEL
@@ -62,8 +70,8 @@ client() { # client I
       - NACIMIENTO
       - NUMERO
     volumes:"
-  mount config/client/config.yaml config.yaml
-  if [[ $bets == mounted ]]; then mount ".data/agency-$1.csv" agency.csv; fi
+  mount config/client config
+  if [[ $bets == mounted ]]; then mount .data .data; fi
   echo "    networks:
       - testing_net
     depends_on:
@@ -101,6 +109,13 @@ compose() { # compose N
   echo "# Written by ./generar-compose.sh, which explains it.
 name: tp0
 
+# At most 100 MB of log for each container.
+x-logging: &bounded
+  driver: json-file
+  options:
+    max-size: 20m
+    max-file: \"5\"
+
 services:"
   server "$1"
   for ((i = 1; i <= $1; i++)); do client "$i"; done
@@ -108,14 +123,18 @@ services:"
   network
 }
 
-# Warns of what Docker would fail on later.
+# Warns of what would fail later.
 look_ahead() { # look_ahead N
-  local i
+  local i missing=() some
   if [[ $bets == mounted ]]; then
     for ((i = 1; i <= $1; i++)); do
-      [[ -f $project/.data/agency-$i.csv ]] ||
-        warn "warning: .data/agency-$i.csv does not exist; \"make data AGENCIES=$1\" makes it"
+      [[ -f $project/.data/agency-$i.csv ]] || missing+=("agency-$i.csv")
     done
+  fi
+  if ((${#missing[@]} > 0)); then
+    some=${missing[*]:0:3}
+    ((${#missing[@]} <= 3)) || some+=" ..."
+    warn "warning: .data lacks the bets of ${#missing[@]} of $1 agencies ($some); \"make data AGENCIES=$1\" makes them, and echo clients need none"
   fi
   (($1 <= SUBNET_ROOM)) || warn "warning: the network $SUBNET has room for $SUBNET_ROOM agencies"
   [[ $folder == "$project" ]] ||

@@ -3,6 +3,9 @@
 //! Both programs end by themselves when the signal arrives. Some calls can't be woken: a sync that takes seconds, a recovery
 //! of millions of rows, a write to a log that is not read, a name server that does not answer. Anything still blocked after
 //! the grace period is abandoned, exactly as in a crash: no part of it was acknowledged, and the next start recovers.
+//!
+//! One thing outlasts even `exit`: Linux ends no process while one of its threads is in an uninterruptible wait (state D), as
+//! fdatasync(2) is on a disk that does not answer. SIGKILL waits for it too.
 
 use std::process;
 use std::thread;

@@ -240,6 +240,46 @@ a_killed_and_restarted_program_loses_and_repeats_no_bet() {
   down
 }
 
+volume_of_server() { docker inspect -f '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}}{{end}}{{end}}' server; }
+
+a_replaced_container_keeps_its_bets_and_down_begins_a_new_round() {
+  local names=("${NAMES[@]:1}") container volume
+  configure
+  up 5
+  check "the agencies finish" ended_well "${names[@]}"
+  container=$(docker inspect -f '{{.Id}}' server) volume=$(volume_of_server)
+  LOGGING_LEVEL="DEBUG" compose up -d
+  check "another environment replaces the server" eventually has_said server "logging_level: DEBUG"
+  check "the container is another one" eval "! docker inspect $container"
+  check "the agencies, up again, exit with 0" ended_well "${names[@]}"
+  check "bets.csv holds the five files to the byte" holds_exactly "${ALL_BETS[@]}"
+  check "make docker-compose-down" make docker-compose-down
+  check "leaves no volume" eval "! docker volume inspect $volume"
+  up 1
+  check "the next up is a new round" eventually has_said server "action: recover | result: success | bets: 0 "
+  down
+}
+
+sighup_reads_a_configuration_that_an_editor_replaced() {
+  configure
+  up 0
+  check "the server is up" eventually has_said server "action: accept_connections | result: in_progress"
+  check "an init is process 1" is "$(docker exec server cat /proc/1/comm)" docker-init
+  # As an editor saves: a new file takes the place of the old one.
+  sed 's/INFO/DEBUG/' "$work/config/server/config.ini" >"$work/new" && mv "$work/new" "$work/config/server/config.ini"
+  docker kill -s HUP server >/dev/null
+  check "the server reads the new file" eventually has_said server "action: config | result: success | logging_level: DEBUG"
+  down
+}
+
+exercise_1_needs_no_bets_as_its_readme_row_is_typed() {
+  configure
+  "$work/generar-compose.sh" "$work/compose.yaml" 6 >/dev/null 2>&1
+  CLI_MODE="echo" compose up -d
+  check "six echo clients with the bets of five exit with 0" ended_well client1 client6
+  down
+}
+
 # --- the images -------------------------------------------------------------
 
 the_images_hold_a_program_and_nothing_to_configure() {
@@ -271,7 +311,7 @@ dependency_steps_run_again() {
   cp tools/Cargo.toml "$copy/tools"
   cp -r Dockerfile .dockerignore Cargo.toml Cargo.lock src "$copy"
   echo "// changed" >>"$copy/src/lib.rs"
-  docker build --progress plain --target dependencies "$copy" 2>&1 |
+  docker build --progress plain --output type=cacheonly --target dependencies "$copy" 2>&1 |
     awk '/^#[0-9]+ \[dependencies / && !/ FROM / { step[$1] = $0 }
          /^#[0-9]+ CACHED/ && $1 in step { delete step[$1]; cached++ }
          END { for (s in step) print step[s]; if (!cached) print "no step was cached" }'
@@ -285,10 +325,26 @@ a_change_in_src_compiles_no_dependency_again() {
 
 stop_here() { echo "tests/docker.sh: $1" >&2; exit 1; }
 
+# image_of NAME: the id of an image; empty if there is none.
+image_of() { docker image inspect -f '{{.Id}}' "$1:latest" 2>/dev/null; }
+
+# Leaves the images that were there before, and none of this script's own.
+restore_images() {
+  local name id
+  for name in server client; do
+    built+=("$(image_of "$name")")
+    if [[ -n ${images_before[$name]} ]]; then docker tag "${images_before[$name]}" "$name:latest"; else docker rmi "$name:latest"; fi
+  done
+  for id in "${built[@]}"; do
+    [[ " ${images_before[*]} " == *" $id "* ]] || docker rmi "$id"
+  done
+}
+
 clean_up() {
   down
   docker compose --progress quiet -f docker-compose-dev.yaml --profile netcat down -t 1
   docker kill stand-in
+  restore_images
   rm -rf "$work"
 } >/dev/null 2>&1
 
@@ -299,6 +355,8 @@ docker compose version >/dev/null 2>&1 || stop_here "docker compose (version 2) 
 [[ -f ${ALL_BETS[4]} ]] || stop_here "the agencies' bets are missing; make data makes them"
 
 unset CLI_MODE CLI_LOG_LEVEL LOGGING_LEVEL NOMBRE APELLIDO DOCUMENTO NACIMIENTO NUMERO
+declare -A images_before=([server]=$(image_of server) [client]=$(image_of client))
+built=()
 work=$(mktemp -d) || exit 1
 trap clean_up EXIT
 mkdir -p "$work/config/server" "$work/config/client" "$work/.data"
@@ -306,6 +364,7 @@ cp generar-compose.sh "$work"
 cp "${ALL_BETS[@]}" "$work/.data"
 
 make docker-image >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; stop_here "the images could not be built"; }
+built=("$(image_of server)" "$(image_of client)")
 
 (($# > 0)) || set -- \
   the_images_hold_a_program_and_nothing_to_configure \
@@ -317,7 +376,10 @@ make docker-image >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; sto
   exercise_4_sigterm_ends_every_program_within_a_second \
   exercise_5_an_agency_sends_the_bet_of_its_environment \
   exercises_6_to_8_five_agencies_are_each_told_their_own_winners \
-  a_killed_and_restarted_program_loses_and_repeats_no_bet
+  a_killed_and_restarted_program_loses_and_repeats_no_bet \
+  a_replaced_container_keeps_its_bets_and_down_begins_a_new_round \
+  sighup_reads_a_configuration_that_an_editor_replaced \
+  exercise_1_needs_no_bets_as_its_readme_row_is_typed
 for promise; do
   echo "$promise"
   "$promise"

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             event!(Error, "exit", fail, "error": error);
-            ExitCode::FAILURE
+            if let ExitError::Config(error) = error { error.exit_code() } else { ExitCode::FAILURE }
         }
     }
 }

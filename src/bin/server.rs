@@ -1,6 +1,7 @@
 //! The server. Configured by the environment and `config.ini`; `--help` lists the keys.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -8,7 +9,7 @@ use std::thread;
 use loteria::central::credentials::Credentials;
 use loteria::central::{self, Central, Limits};
 use loteria::config::server::{PROGRAM, ServerConfig};
-use loteria::config::{ConfigError, Settings};
+use loteria::config::{ConfigError, Settings, WEAK_CREDENTIAL_BYTES};
 use loteria::grace::end_after_grace;
 use loteria::ledger::Recovered;
 use loteria::ledger::file::{self, FileLedger, OpenError, RecoveryError};
@@ -29,8 +30,8 @@ enum ServerError {
     Open(#[from] OpenError),
     #[error("{0}")]
     Recovery(#[from] RecoveryError<Contradiction>),
-    #[error("port {port} can't be listened on: {error}; stop what uses it, or set SERVER_PORT to another")]
-    Listen { port: u16, error: std::io::Error },
+    #[error("{address} can't be listened on: {error}; stop what uses it, or set SERVER_PORT or SERVER_IP to another")]
+    Listen { address: SocketAddr, error: std::io::Error },
     #[error("the loop can't be set up: {0}")]
     SetUp(std::io::Error),
     #[error("{0}")]
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             event!(Error, "exit", fail, "error": error);
-            ExitCode::FAILURE
+            if let ServerError::Config(error) = error { error.exit_code() } else { ExitCode::FAILURE }
         }
     }
 }
@@ -60,11 +61,12 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let config = configure()?;
     outlive_file_size_limit().map_err(ServerError::SetUp)?;
     let (central, ledger) = recover(&config)?;
-    let listen_failed = |error| ServerError::Listen { port: config.port, error };
-    let listener = server::listen(config.port, config.listen_backlog).map_err(listen_failed)?;
+    let address = SocketAddr::new(config.ip.address(), config.port);
+    let listen_failed = |error| ServerError::Listen { address, error };
+    let listener = server::listen(address, config.listen_backlog).map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
-    let turn_bytes = config.limits.turn_bytes;
-    let reactor = Reactor::new(listener, signals, central, ledger, turn_bytes, read_level_again);
+    let (turn_bytes, interval) = (config.limits.turn_bytes, config.reminder_interval);
+    let reactor = Reactor::new(listener, signals, central, ledger, turn_bytes, interval, read_level_again);
     let reactor = reactor.map_err(ServerError::SetUp)?;
     event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
     let stop = reactor.run()?;
@@ -98,7 +100,7 @@ fn configure() -> Result<ServerConfig, ConfigError> {
     let (settings, config) = read_config()?;
     logging::set_level(config.logging_level);
     event!(Debug, "config", success, "port": config.port, "listen_backlog": config.listen_backlog,
-        "logging_level": config.logging_level, "num_agencies": config.num_agencies,
+        "logging_level": config.logging_level, "ip": config.ip, "num_agencies": config.num_agencies,
         "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
     settings.warn_about_unknown();
     log_access(&config);
@@ -116,6 +118,11 @@ fn log_access(config: &ServerConfig) {
             if without > 0 {
                 event!(Warn, "agencies", success, "without_credential": without,
                     "access": "they are refused, and the draw waits for them");
+            }
+            let weak = credentials.values().filter(|credential| credential.as_bytes().len() < WEAK_CREDENTIAL_BYTES);
+            if let weak @ 1.. = weak.count() {
+                event!(Warn, "agencies", success, "weak_credentials": weak,
+                    "access": format_args!("a credential below {WEAK_CREDENTIAL_BYTES} bytes can be guessed"));
             }
         }
     }

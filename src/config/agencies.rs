@@ -10,7 +10,9 @@ use thiserror::Error;
 
 use super::credential::read_secret;
 use super::key::whole_number;
-use super::{ConfigError, Credential, InvalidCredential, Settings};
+use super::program::NOT_TEXT;
+use super::settings::without_byte_order_mark;
+use super::{ConfigError, Credential, InvalidCredential, Settings, ini_text};
 
 /// The section of `config.ini`, and of the file that `AGENCIES_FILE` names, if that has sections.
 const SECTION: &str = "AGENCIES";
@@ -60,8 +62,8 @@ pub(super) fn credentials(settings: &Settings) -> Result<Option<BTreeMap<u32, Cr
 /// The credentials in the section `AGENCIES` of the file at `path`, or in all of it if it has none.
 fn read_file(path: &Path, agencies: u32) -> Result<BTreeMap<u32, Credential>, String> {
     let bytes = read_secret(path).map_err(|error| format!("{error}; AGENCIES_FILE must be a file that can be read"))?;
-    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8")?;
-    let ini = Ini::load_from_str_noescape(&text).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|_| NOT_TEXT)?;
+    let ini = ini_text::parse(without_byte_order_mark(&text)).map_err(|error| error.to_string())?;
     let whole =
         || ini.general_section().iter().map(|(agency, secret)| (agency.to_owned(), secret.to_owned())).collect();
     parse(&entries_of(&ini).unwrap_or_else(whole), agencies).map_err(|fault| fault.to_string())

@@ -17,6 +17,7 @@ use super::{ConfigError, Credential, Key, Kind, Program, Settings};
 pub static PROGRAM: Program = Program {
     name: "client",
     file: "config.yaml",
+    prefix: Some("CLI_"),
     parse: parse_yaml,
     groups: &[("Settings", ClientConfig::KEYS), ("One bet instead of a file", BetVariables::KEYS)],
 };
@@ -171,7 +172,7 @@ fn flatten(path: &str, value: &Value, values: &mut BTreeMap<String, String>) -> 
         }
         Value::Null => {}
         scalar_value => {
-            let text = scalar(scalar_value).ok_or_else(|| format!("{path} must be one value"))?;
+            let text = scalar(scalar_value).ok_or_else(|| format!("{path:?} must be one value"))?;
             values.insert(path.to_owned(), text);
         }
     }

@@ -10,6 +10,9 @@ use thiserror::Error;
 /// Most bytes of a credential: as many as a Hello carries.
 pub const MAX_CREDENTIAL_BYTES: usize = 255;
 
+/// Below as many bytes, a credential can be guessed over the network.
+pub const WEAK_CREDENTIAL_BYTES: usize = 8;
+
 /// Proof of an agency's identity; empty where none is asked for. It is never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credential(Vec<u8>);

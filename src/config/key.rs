@@ -35,6 +35,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// `host:port`.
     Address,
+    /// An IP address, or a host name.
+    Host,
     /// The path of a file.
     Path,
     /// Any text.
@@ -59,6 +61,7 @@ impl fmt::Display for Kind {
             Kind::Duration => f.write_str("duration"),
             Kind::OneOf(words) => f.write_str(&words.join(", ")),
             Kind::Address => f.write_str("host:port"),
+            Kind::Host => f.write_str("IP address or host name"),
             Kind::Path => f.write_str("path"),
             Kind::Text => f.write_str("text"),
             Kind::Secret => write!(f, "1 to {MAX_CREDENTIAL_BYTES} bytes"),
@@ -75,6 +78,7 @@ impl Kind {
                 "a duration such as 100ms, 5s, 1.5s or 1m30s, above 0 and at most a year (8760h)".to_owned()
             }
             Kind::OneOf(_) => format!("one of {self}"),
+            Kind::Host => format!("an {self}, such as 127.0.0.1, ::1 or server"),
             Kind::Path => "the path of a file".to_owned(),
             Kind::Address | Kind::Text | Kind::Secret => self.to_string(),
         }

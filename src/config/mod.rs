@@ -9,6 +9,8 @@
 //! | `key` | a key, its kind of values and the macro that declares it |
 //! | `settings` | precedence: the environment, the file, the default |
 //! | `program` | reading both, `--help`, `--version` |
+//! | `ini_text` | INI, and what is said of text that is not |
+//! | `listen_ip` | the address to listen on |
 //! | `agencies`, `credential` | secrets, which no error shows |
 //! | `duration` | durations in Go's notation |
 
@@ -16,20 +18,27 @@ mod agencies;
 pub mod client;
 mod credential;
 mod duration;
+mod ini_text;
 mod key;
+mod listen_ip;
 mod program;
 pub mod server;
 mod settings;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use thiserror::Error;
 
-pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES};
+pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES, WEAK_CREDENTIAL_BYTES};
 pub use duration::{parse_duration, show_duration};
 pub use key::{Key, Kind};
+pub use listen_ip::ListenIp;
 pub use program::Program;
 pub use settings::Settings;
+
+/// Exit code of a program whose configuration has an error: EX_CONFIG of sysexits(3head).
+const EX_CONFIG: u8 = 78;
 
 /// An error of the configuration.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -76,4 +85,11 @@ pub enum ConfigError {
         /// The reason.
         reason: String,
     },
+}
+
+impl ConfigError {
+    /// The exit code of a program that it ends.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(EX_CONFIG)
+    }
 }

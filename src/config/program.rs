@@ -9,7 +9,12 @@ use std::{env, fs, io};
 
 use super::settings::FileSettings;
 use super::{ConfigError, Key, Settings};
-use crate::event;
+
+/// Exit code of a program with an argument that it does not know.
+const USAGE_ERROR: u8 = 2;
+
+/// Why a file that is not UTF-8 is refused.
+pub(super) const NOT_TEXT: &str = "it is not text in UTF-8";
 
 /// A program that is configured by environment variables and a file.
 pub struct Program {
@@ -17,6 +22,8 @@ pub struct Program {
     pub name: &'static str,
     /// The name of its file.
     pub file: &'static str,
+    /// The beginning of its environment variables, if no other program's begin so.
+    pub(super) prefix: Option<&'static str>,
     /// The parser of its file.
     pub(super) parse: fn(&str) -> Result<FileSettings, String>,
     /// Its keys, in groups with a title.
@@ -48,6 +55,7 @@ impl Program {
                 Err(VarError::NotUnicode(_)) => return Err(ConfigError::NotText { variable }),
             }
         }
+        settings.unknown_variables = self.unknown_variables();
         for path in self.paths() {
             let path = Path::new(&path);
             match fs::read_to_string(path) {
@@ -56,10 +64,20 @@ impl Program {
                     break;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-                Err(error) => return Err(ConfigError::File { path: path.to_owned(), reason: error.to_string() }),
+                Err(error) => {
+                    let is_no_text = error.kind() == ErrorKind::InvalidData;
+                    let reason = if is_no_text { NOT_TEXT.to_owned() } else { error.to_string() };
+                    return Err(ConfigError::File { path: path.to_owned(), reason });
+                }
             }
         }
         Ok(settings)
+    }
+
+    fn unknown_variables(&self) -> Vec<String> {
+        let Some(prefix) = self.prefix else { return Vec::new() };
+        let names = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with(prefix) && self.keys().all(|key| key.variable != name)).collect()
     }
 
     /// Answers `--help` and `--version` and refuses any other argument; `None` if there is none.
@@ -69,9 +87,9 @@ impl Program {
             Some("--help" | "-h") => self.help(),
             Some("--version" | "-V") => format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION")),
             _ => {
-                event!(Error, "exit", fail,
-                    "error": format_args!("{argument:?} is not an option; --help lists what can be configured"));
-                return Some(ExitCode::FAILURE);
+                let name = self.name;
+                eprintln!("{name}: {argument:?} is not an option; --help lists what can be configured");
+                return Some(ExitCode::from(USAGE_ERROR));
             }
         };
         // A reader such as `head` may close its end early.
@@ -83,7 +101,8 @@ impl Program {
         let mut help = format!(
             "Usage: {} [--help | --version]\n\n\
              Reads environment variables, which win, and the first of these files that exists:\n  {}\n\n\
-             Durations are written as 100ms, 5s, 1.5s or 1m30s.\n",
+             Durations are written as 100ms, 5s, 1.5s or 1m30s.\n\
+             Exit codes: 0 done or ended by a signal, 2 a wrong argument, 78 a wrong configuration, 1 any other error.\n",
             self.name,
             self.paths().join("\n  ")
         );

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ini::Ini;
 use log::LevelFilter;
 
 use super::Kind::{Path, Whole};
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
-use super::{ConfigError, Credential, Key, Kind, Program, Settings, agencies};
+use super::{ConfigError, Credential, Key, Kind, ListenIp, Program, Settings, agencies, ini_text};
 
 /// The server, as its configuration has it.
 pub static PROGRAM: Program = Program {
     name: "server",
     file: "config.ini",
+    prefix: None,
     parse: parse_ini,
     groups: &[("Settings, section DEFAULT", ServerConfig::KEYS), ("Limits, section DEFAULT", Limits::KEYS)],
 };
@@ -35,14 +35,16 @@ config! {
     ServerConfig {
         /// TCP port to listen on; 0 takes any free one
         port: u16 = "SERVER_PORT", "12345";
-        /// ignored; the course's skeleton has it
-        ip: Option<String> = "SERVER_IP", "";
+        /// address to listen on; if not set, or if it is a host name as in the course's file, every address
+        ip: ListenIp = "SERVER_IP", "";
         /// connections that wait to be accepted
         listen_backlog: i32 = "SERVER_LISTEN_BACKLOG", "5", Whole(1, 65_535);
         /// least severe level that is logged
         logging_level: LevelFilter = "LOGGING_LEVEL", "INFO";
         /// agencies of the round; the draw waits for all of them
         num_agencies: u32 = "NUM_AGENCIES", "5", Whole(0, 100_000);
+        /// pause between two lines of the log that name the agencies the draw waits for
+        reminder_interval: Duration = "REMINDER_INTERVAL", "1m";
         /// file of the bets; the closings are beside it, under the same name with .closed
         storage_filepath: PathBuf = "STORAGE_FILEPATH", "./bets.csv";
         /// always: acknowledged bets survive a power loss; never: they survive only the death of the process
@@ -92,7 +94,7 @@ config! {
 /// Reads section `DEFAULT` and the lines before any section, in capitals as Python's `configparser` does not tell them apart,
 /// and section `AGENCIES`.
 fn parse_ini(text: &str) -> Result<FileSettings, String> {
-    let ini = Ini::load_from_str_noescape(text).map_err(|error| error.to_string())?;
+    let ini = ini_text::parse(text).map_err(|error| error.to_string())?;
     // A misspelt AGENCIES would leave the door open.
     if let Some(name) = ini.sections().flatten().find(|name| *name != "DEFAULT" && !agencies::is_section(name)) {
         return Err(format!("section {name:?} is not one that is read, they are DEFAULT and AGENCIES"));

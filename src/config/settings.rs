@@ -23,6 +23,8 @@ pub struct Settings {
     pub(super) file: FileSettings,
     /// The file; empty if there is none.
     pub(super) path: PathBuf,
+    /// Environment variables with the program's prefix that are no key of it.
+    pub(super) unknown_variables: Vec<String>,
 }
 
 /// The text of a key, and the place it comes from.
@@ -36,7 +38,8 @@ impl Settings {
     /// The settings of `program` in these environment variables, and in no file yet.
     pub fn new(program: &'static Program, environment: impl IntoIterator<Item = (String, String)>) -> Settings {
         let environment = environment.into_iter().collect();
-        Settings { program, environment, file: FileSettings::default(), path: PathBuf::new() }
+        let (file, path) = (FileSettings::default(), PathBuf::new());
+        Settings { program, environment, file, path, unknown_variables: Vec::new() }
     }
 
     /// Adds the settings in `text`, the program's file at `path`.
@@ -46,7 +49,7 @@ impl Settings {
     pub fn add_file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
         path.clone_into(&mut self.path);
         let failed = |reason| ConfigError::File { path: path.to_owned(), reason };
-        self.file = (self.program.parse)(text).map_err(failed)?;
+        self.file = (self.program.parse)(without_byte_order_mark(text)).map_err(failed)?;
         Ok(())
     }
 
@@ -87,10 +90,54 @@ impl Settings {
         Some(Found { text, is_in_environment: environment.is_some() })
     }
 
-    /// Warns of the keys of the file that the program does not have: one may be a misspelt one.
+    /// Warns of the keys of the file, and of the variables with its prefix, that the program does not have: one may be a
+    /// misspelt one.
     pub fn warn_about_unknown(&self) {
-        for name in self.file.values.keys().filter(|name| self.program.keys().all(|key| key.name != *name)) {
-            event!(Warn, "config", success, "file": self.path.display(), "unknown_key": name);
+        let (program, file) = (self.program, self.path.display());
+        for name in self.file.values.keys().filter(|name| program.keys().all(|key| key.name != *name)) {
+            match nearest(name, program.keys().map(|key| key.name)) {
+                Some(meant) => {
+                    event!(Warn, "config", success, "file": file, "unknown_key": name, "did_you_mean": meant);
+                }
+                None => event!(Warn, "config", success, "file": file, "unknown_key": name),
+            }
+        }
+        for name in &self.unknown_variables {
+            match nearest(name, program.keys().map(|key| key.variable)) {
+                Some(meant) => event!(Warn, "config", success, "unknown_variable": name, "did_you_mean": meant),
+                None => event!(Warn, "config", success, "unknown_variable": name),
+            }
+        }
+    }
+}
+
+/// The name that `name` is probably a misspelling of: at most a third of its letters differ, and their case does not count.
+fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let distance = |other: &&str| strsim::osa_distance(&name, &other.to_lowercase());
+    names.min_by_key(distance).filter(|other| distance(other) <= name.chars().count() / 3)
+}
+
+/// `text` without the mark at its beginning that some editors of Windows write.
+pub(super) fn without_byte_order_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_misspelt_name_is_told_from_another_one() {
+        let names = ["SERVER_PORT", "SERVER_IP", "batch.maxAmount"];
+        for (name, meant) in [
+            ("SERVER_PROT", Some("SERVER_PORT")),
+            ("batch.maxamount", Some("batch.maxAmount")),
+            ("batch.max_amount", Some("batch.maxAmount")),
+            ("COLOR", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(name, names.into_iter()), meant, "{name}");
         }
     }
 }

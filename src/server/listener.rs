@@ -1,7 +1,7 @@
 //! Accepting connections, also when the system or the server has no room for another.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
@@ -24,14 +24,18 @@ const KEEPALIVE_PROBES: u32 = 6;
 /// be megabytes.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// A socket on every address of this machine that listens on `port` (0: any free one) with this backlog.
+/// A socket that listens at `address` (port 0: any free one) with this backlog. The unspecified address of IPv6 is every
+/// address of IPv4 too.
 ///
 /// # Errors
 /// The system's, such as a port in use.
-pub fn listen(port: u16, backlog: i32) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
     socket.listen(backlog)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
@@ -84,9 +88,10 @@ impl Listener {
                 State::Ready | State::Paused { .. } => {}
             }
             match self.socket.accept() {
-                Ok(accepted) => {
+                Ok((socket, peer)) => {
                     self.state = State::Ready;
-                    return Some(accepted);
+                    // A peer that comes over IPv4 to a socket of IPv6 is still shown in IPv4.
+                    return Some((socket, SocketAddr::new(peer.ip().to_canonical(), peer.port())));
                 }
                 // The connection that there was no room for may have gone meanwhile.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.state = State::Idle,

@@ -12,7 +12,7 @@
 //! | `listener` | accepting, also without room |
 //! | `deadlines` | the connection that is due next |
 //! | `commit_times` | durations of commits |
-//! | `report` | the status line |
+//! | `report` | the status line, reminders of missing agencies |
 //! | [`descriptors`] | the number of connections that the system allows |
 
 mod commit_times;

@@ -13,7 +13,7 @@ use signal_hook_mio::v1_0::Signals;
 use slotmap::{Key, KeyData};
 
 use super::listener::{Listener, configure, turn_away};
-use super::report::Report;
+use super::report::{Reminder, Report};
 use super::turn::{Ready, Server, TurnError, World};
 use crate::central::{Central, ConnectionId, Now};
 use crate::event;
@@ -63,6 +63,7 @@ pub struct Reactor<L> {
     /// Connections that the last poll reported.
     ready: Vec<Ready>,
     report: Report,
+    reminder: Reminder,
     on_hangup: fn(),
 }
 
@@ -77,8 +78,8 @@ struct Readiness {
 }
 
 impl<L: Ledger> Reactor<L> {
-    /// A loop over `listener`, which does not block. A connection's share of a turn is `turn_bytes`. SIGHUP calls
-    /// `on_hangup`, SIGUSR1 logs the status.
+    /// A loop over `listener`, which does not block. A connection's share of a turn is `turn_bytes`. Agencies that are
+    /// missing are logged every `reminder_interval`. SIGHUP calls `on_hangup`, SIGUSR1 logs the status.
     ///
     /// # Errors
     /// The system's.
@@ -88,6 +89,7 @@ impl<L: Ledger> Reactor<L> {
         central: Central,
         ledger: L,
         turn_bytes: usize,
+        reminder_interval: Duration,
         on_hangup: fn(),
     ) -> io::Result<Reactor<L>> {
         let poll = Poll::new()?;
@@ -99,6 +101,7 @@ impl<L: Ledger> Reactor<L> {
             listener: Listener::new(listener),
             signals,
             report: Report::new(&central),
+            reminder: Reminder::new(reminder_interval, Instant::now()),
             server: Server::new(central, ledger, turn_bytes),
             ready: Vec::new(),
             on_hangup,
@@ -115,7 +118,9 @@ impl<L: Ledger> Reactor<L> {
             let timeout = self.time_to_sleep();
             self.readiness.wait(timeout, &mut self.ready)?;
             self.server.turn(&mut self.ready, &mut self.readiness)?;
-            self.accept(Now::read());
+            let now = Now::read();
+            self.accept(now);
+            self.reminder.log_if_due(self.server.central(), now.instant);
             if let Some(stop) = self.obey_signals() {
                 self.shut_down(stop);
                 return Ok(stop);
@@ -125,7 +130,8 @@ impl<L: Ledger> Reactor<L> {
 
     fn time_to_sleep(&self) -> Option<Duration> {
         let now = Instant::now();
-        [self.server.time_to_sleep(now), self.listener.time_to_sleep(now)].into_iter().flatten().min()
+        let reminder = self.reminder.time_to_sleep(self.server.central(), now);
+        [self.server.time_to_sleep(now), self.listener.time_to_sleep(now), reminder].into_iter().flatten().min()
     }
 
     fn accept(&mut self, now: Now) {

@@ -65,7 +65,7 @@ up() {
   "$work/generar-compose.sh" "$work/compose.yaml" "$1" >/dev/null && compose up -d || echo "compose up failed"
 }
 
-down() { compose --profile netcat down -t 1; }
+down() { compose --profile netcat down -v -t 1; }
 
 state() { docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$1"; }
 is_running() { is "$(state "$1")" "running 0"; }

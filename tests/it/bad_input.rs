@@ -92,7 +92,7 @@ fn a_port_in_use_is_named_with_its_key() {
     let port = other.local_addr().expect("an address").port().to_string();
     let folder = tempfile::tempdir().expect("a folder");
     let error = refusal(programs().server(folder.path()).env("SERVER_PORT", &port));
-    assert_names(&error, &[&format!("port {port}"), "SERVER_PORT"]);
+    assert_names(&error, &[&format!("0.0.0.0:{port} can't be listened on"), "SERVER_PORT"]);
 }
 
 #[test]

@@ -3,13 +3,14 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::fixture::{programs, refusal, run, start, wait_for};
+use crate::fixture::{misconfigured, programs, refusal, run, start, wait_for};
 use loteria::config::{Key, Kind, MAX_CREDENTIAL_BYTES, Program, client, server};
-use loteria_tools::field;
+use loteria_tools::{field, port_of};
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
@@ -77,6 +78,13 @@ fn examples(kind: Kind) -> (Vec<String>, Vec<String>) {
             let others = ["server", ":12345", "server:", "server:0", "server:65536", "server:+1", "server:http", ""];
             (owned(&["a:1", "a:65535", "[::1]:7"]), owned(&others))
         }
+        Kind::Host => {
+            let others = ["127.0.0", "127.0.0.1:80", "[::1]", "256.0.0.1", "fe80::1%lo", "a b", "1234", ""];
+            (
+                owned(&["127.0.0.1", "0.0.0.0", "::1", "::", "localhost", "server", "central_1.example.org"]),
+                owned(&others),
+            )
+        }
         Kind::Path => (Vec::new(), owned(&[""])),
         Kind::Text => (Vec::new(), Vec::new()),
         Kind::Secret => {
@@ -111,12 +119,12 @@ fn each_key_refuses_other_values_and_says_which_are_valid() {
                 // An empty variable is not set.
                 if !value.is_empty() {
                     let nothing = folder();
-                    let error = refusal(program_in(nothing.path(), program).env(key.variable, &value));
+                    let error = misconfigured(program_in(nothing.path(), program).env(key.variable, &value));
                     assert_names(&error, &[key.variable, &valid, &shown(&value)]);
                     assert_eq!(fs::read_dir(nothing.path()).expect("a folder").count(), 0, "nothing is made");
                 }
                 let with_file = folder_with(program.file, file_text(key, &value));
-                let error = refusal(program_in(with_file.path(), program).env_remove(key.variable));
+                let error = misconfigured(program_in(with_file.path(), program).env_remove(key.variable));
                 let place = format!("{} in {}", key.name, program.file);
                 let place = if key.kind == Kind::Secret { key.name } else { &place };
                 assert_names(&error, &[place, &valid, &shown(&value)]);
@@ -129,7 +137,7 @@ fn each_key_refuses_other_values_and_says_which_are_valid() {
 
 #[test]
 fn a_file_of_credentials_that_is_missing_is_named_with_its_key() {
-    let error = refusal(programs().server(folder().path()).env("AGENCIES_FILE", "no-such-file"));
+    let error = misconfigured(programs().server(folder().path()).env("AGENCIES_FILE", "no-such-file"));
     assert_names(&error, &["no-such-file", "AGENCIES_FILE"]);
 }
 
@@ -139,7 +147,7 @@ fn a_client_needs_an_agency_number() {
         let (folder, mut client) = (folder(), client_in(Path::new("/")));
         client.current_dir(folder.path()).env_remove("CLI_ID");
         id.map(|id| client.env("CLI_ID", id));
-        assert_names(&refusal(&mut client), &["CLI_ID is not set", "from 1"]);
+        assert_names(&misconfigured(&mut client), &["CLI_ID is not set", "from 1"]);
     }
 }
 
@@ -147,20 +155,24 @@ fn a_client_needs_an_agency_number() {
 fn a_variable_that_is_not_text_is_refused() {
     let not_text = OsStr::from_bytes(b"\xff\xfe");
     for variable in ["SERVER_PORT", "STORAGE_FILEPATH", "STORAGE_SYNC"] {
-        assert_names(&refusal(programs().server(folder().path()).env(variable, not_text)), &[variable, "UTF-8"]);
+        assert_names(&misconfigured(programs().server(folder().path()).env(variable, not_text)), &[variable, "UTF-8"]);
     }
     for variable in ["CLI_ID", "CLI_BETS_FILE", "NOMBRE", "NUMERO"] {
-        assert_names(&refusal(client_in(folder().path()).env(variable, not_text)), &[variable, "UTF-8"]);
+        assert_names(&misconfigured(client_in(folder().path()).env(variable, not_text)), &[variable, "UTF-8"]);
     }
     // Other variables may hold anything.
     assert_names(&refusal(client_in(folder().path()).env("OTHER", not_text)), &["agency-1.csv"]);
 }
 
 #[test]
-fn an_unknown_argument_is_refused() {
+fn an_unknown_argument_is_a_usage_error_on_standard_error() {
     for mut program in [programs().server(folder().path()), client_in(folder().path())] {
-        program.current_dir("/");
-        assert_names(&refusal(program.arg("--port=1 | result: success")), &["--port=1", "--help"]);
+        let output = program.current_dir("/").arg("--port=1\n").output().expect("it starts");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_names(&said, &["\"--port=1\\n\" is not an option; --help"]);
+        assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
 
@@ -180,9 +192,16 @@ fn help_and_version_are_answered() {
 
 #[test]
 fn a_configuration_file_that_cannot_be_parsed_is_named() {
-    for content in [b"[DEFAULT]\nSERVER_PORT\n".as_slice(), b"[DEFAULT\nSERVER_PORT = 1\n", b"\xff\xfe = 1\n"] {
+    for (content, expected) in [
+        (b"[DEFAULT]\nSERVER_PORT\n".as_slice(), "line 2 is not key = value"),
+        (b"[DEFAULT]\nSERVER_PORT\nNUM_AGENCIES = 3\n", "line 2 is not key = value"),
+        (b"[DEFAULT\nSERVER_PORT = 1\n", "line 1: the name of a section is not closed by ]"),
+        (b"[DEFAULT]\nSTORAGE_FILEPATH = \"a\n", "line 2: the value begins with a quote that is not closed"),
+        (b"\xff\xfe = 1\n", "it is not text in UTF-8"),
+    ] {
         let folder = folder_with("config/server/config.ini", content);
-        assert_names(&refusal(&mut programs().server(folder.path())), &["config/server/config.ini: "]);
+        let error = misconfigured(&mut programs().server(folder.path()));
+        assert_names(&error, &[&format!("config/server/config.ini: {expected}")]);
     }
     for content in [
         b"server: [".as_slice(),
@@ -195,7 +214,7 @@ fn a_configuration_file_that_cannot_be_parsed_is_named() {
         b"mode: \xff\n",
     ] {
         let folder = folder_with("config.yaml", content);
-        assert_names(&refusal(&mut client_in(folder.path())), &["config.yaml: "]);
+        assert_names(&misconfigured(&mut client_in(folder.path())), &["config.yaml: "]);
     }
 }
 
@@ -205,8 +224,8 @@ fn a_folder_in_place_of_a_configuration_file_is_named() {
     let folder = folder();
     fs::create_dir(folder.path().join("config.ini")).expect("made");
     fs::create_dir(folder.path().join("config.yaml")).expect("made");
-    assert_names(&refusal(&mut programs().server(folder.path())), &["config.ini: "]);
-    assert_names(&refusal(&mut client_in(folder.path())), &["config.yaml: "]);
+    assert_names(&misconfigured(&mut programs().server(folder.path())), &["config.ini: "]);
+    assert_names(&misconfigured(&mut client_in(folder.path())), &["config.yaml: "]);
 }
 
 #[test]
@@ -224,17 +243,70 @@ fn an_unknown_key_is_warned_about_and_no_error() {
     let server = start(server.env("LOGGING_LEVEL", "DEBUG"));
     wait_for(&server, "action: listen | result: success");
     let said = server.lines().join("\n");
-    assert!(
-        said.contains("action: config | result: success | file: config.ini | unknown_key: SERVER_PROT\n"),
-        "{said}"
-    );
+    assert!(said.contains("file: config.ini | unknown_key: SERVER_PROT | did_you_mean: SERVER_PORT\n"), "{said}");
     assert!(!said.contains("unknown_key: SERVER_IP") && said.contains("num_agencies: 5"), "{said}");
 
     let folder = folder_with("config.yaml", "server:\n  adress: \"a:1\"\nbatch:\n  size: 3\n");
-    let ended = run(&mut client_in(folder.path()));
-    assert_eq!(ended.lines_with("WARN ").len(), 2, "{:#?}", ended.lines);
-    assert_eq!(ended.lines_with("file: config.yaml | unknown_key: server.adress").len(), 1, "{:#?}", ended.lines);
-    assert_eq!(ended.lines_with("file: config.yaml | unknown_key: batch.size").len(), 1, "{:#?}", ended.lines);
+    let variables = [("CLI_BATCH_MAX_AMOUNT", "1"), ("CLI_COLOR", "never"), ("CLOUD", "none")];
+    let ended = run(client_in(folder.path()).envs(variables));
+    assert_eq!(ended.lines_with("WARN ").len(), 4, "{:#?}", ended.lines);
+    for line in [
+        "file: config.yaml | unknown_key: server.adress | did_you_mean: server.address",
+        "file: config.yaml | unknown_key: batch.size",
+        "unknown_variable: CLI_BATCH_MAX_AMOUNT | did_you_mean: CLI_BATCH_MAXAMOUNT",
+        "unknown_variable: CLI_COLOR",
+    ] {
+        let said = ended.lines.iter().filter(|said| said.ends_with(line)).count();
+        assert_eq!(said, 1, "{line}: {:#?}", ended.lines);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_does_not_hide_a_file() {
+    let folder = folder_with("config.ini", "\u{feff}[DEFAULT]\nNUM_AGENCIES = 7\n");
+    let line = server_config(folder.path(), &[]);
+    assert_eq!(field(&line, "num_agencies"), Some("7"), "{line}");
+    for text in ["\u{feff}1 = one of one\n", "\u{feff}[AGENCIES]\n1 = one of one\n"] {
+        write(folder.path(), "secrets", text);
+        let server = start(programs().server(folder.path()).env("AGENCIES_FILE", "secrets"));
+        wait_for(&server, "action: agencies | result: success | num_agencies: 7 | credentials: 1");
+    }
+    let folder = folder_with("config.yaml", "\u{feff}loop:\n  amount: 7\n");
+    let line = client_config(folder.path(), &[]);
+    assert_eq!(field(&line, "loop_amount"), Some("7"), "{line}");
+}
+
+#[test]
+fn the_server_listens_on_the_address_of_server_ip() {
+    let folder = folder();
+    for (ip, expected) in [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("::1", "::1"),
+        ("::", "::"),
+        ("server", "0.0.0.0"),
+        ("", "0.0.0.0"),
+    ] {
+        if ip.contains(':') && TcpListener::bind("[::1]:0").is_err() {
+            continue;
+        }
+        let server = start(programs().server(folder.path()).env("SERVER_IP", ip));
+        let line = wait_for(&server, "action: listen | result: success");
+        assert_eq!(field(&line, "ip"), Some(expected), "{ip}: {line}");
+        let port = port_of(&server).expect("a port");
+        let answers = |address: &str| TcpStream::connect((address, port)).is_ok();
+        let is_everywhere = ["0.0.0.0", "::"].contains(&expected);
+        assert_eq!(answers("127.0.0.1"), is_everywhere || expected == "127.0.0.1", "{ip}");
+        assert_eq!(answers("127.0.0.3"), is_everywhere, "{ip}");
+        if expected == "::" {
+            wait_for(&server, "action: accept_connections | result: success | ip: 127.0.0.1");
+        }
+    }
+    let line = server_config(folder.path(), &[("SERVER_IP", "server")]);
+    assert_eq!(field(&line, "ip"), Some("every address, because \"server\" is a host name"), "{line}");
+    let error = refusal(programs().server(folder.path()).env("SERVER_IP", "192.0.2.1"));
+    assert_names(&error, &["192.0.2.1:", "SERVER_IP"]);
 }
 
 /// The line of the server that says its configuration.

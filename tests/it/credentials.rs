@@ -8,7 +8,7 @@ use crate::fixture::by_hand::{
     ACK, ALL_BETS_SENT, Bet, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, hello_with, register_bet_failed,
     register_bets, welcome,
 };
-use crate::fixture::{ONE_BET, ROW, Server, fails_with, programs, refusal, run, start, succeeded, wait_for};
+use crate::fixture::{ONE_BET, ROW, Server, fails_with, misconfigured, programs, run, start, succeeded, wait_for};
 
 /// The credentials of two agencies.
 const SECRETS: [&str; 2] = ["la-palabra-de-la-1", "dos: ñandú = ok"];
@@ -169,9 +169,10 @@ fn a_faulty_section_is_refused_at_start_without_showing_a_credential() {
         (format!("1 = {secret}\n1 = {secret}\n"), "agency 1 has more than one entry"),
         ("1 =\n".to_owned(), "the credential of agency 1 is empty"),
         (format!("2 = {longest}\n"), "the credential of agency 2 is longer than 255 bytes"),
-        (format!("1 = \"{secret}\n"), ""),
-        (format!("{secret}\n"), ""),
-        (format!("1 = {secret}\n[{secret}\n"), ""),
+        (format!("1 = \"{secret}\n"), "the value begins with a quote that is not closed"),
+        (format!("{secret}\n"), "is not key = value"),
+        (format!("1 = {secret}\n[{secret}\n"), "the name of a section is not closed by ]"),
+        (format!("1 = {secret}\n[{secret}\n3 = uno\n[DEFAULT]\n"), "the name of a section is not closed by ]"),
     ] {
         for (file, text) in [("config.ini", format!("[AGENCIES]\n{section}")), ("secrets", section)] {
             let folder = tempfile::tempdir().expect("a folder");
@@ -181,7 +182,7 @@ fn a_faulty_section_is_refused_at_start_without_showing_a_credential() {
             if file == "secrets" {
                 command.env("AGENCIES_FILE", file);
             }
-            let error = refusal(&mut command);
+            let error = misconfigured(&mut command);
             assert!(error.starts_with(file), "{error}");
             assert!(error.contains(says), "{says:?}: {error}");
             assert!(!error.contains(secret), "{error}");
@@ -190,13 +191,24 @@ fn a_faulty_section_is_refused_at_start_without_showing_a_credential() {
 }
 
 #[test]
+fn short_credentials_are_warned_about_without_showing_them() {
+    let server = server_with("config.ini", "[AGENCIES]\n1 = 1234567\n2 = 12345678\n", |_| ());
+    let line = wait_for(&server.process, "weak_credentials: 1 | access: a credential below 8 bytes can be guessed");
+    assert!(line.contains(" WARN "), "{line}");
+    let lines = server.stop().lines;
+    assert_not_shown(&lines, &["1234567", "12345678"]);
+    let server = asking_server();
+    assert!(server.stop().lines_with("weak_credentials").is_empty());
+}
+
+#[test]
 fn a_missing_or_binary_file_of_credentials_is_refused_at_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = programs().server(folder.path());
     command.env("AGENCIES_FILE", "secrets");
-    assert!(refusal(&mut command).starts_with("secrets: "));
+    assert!(misconfigured(&mut command).starts_with("secrets: "));
     fs::write(folder.path().join("secrets"), b"1 = \xff\n").expect("written");
-    assert_eq!(refusal(&mut command), "secrets: it is not UTF-8");
+    assert_eq!(misconfigured(&mut command), "secrets: it is not text in UTF-8");
 }
 
 #[test]
@@ -217,7 +229,7 @@ fn a_clients_faulty_credential_is_refused_without_showing_it() {
     ] {
         let mut command = programs().client(path, 1, 1);
         command.env("CLI_LOG_LEVEL", "TRACE").envs(settings);
-        let error = refusal(&mut command);
+        let error = misconfigured(&mut command);
         assert!(error.starts_with("agency.credential") && error.contains(says), "{says:?}: {error}");
         assert!(!error.contains(secret), "{error}");
     }
@@ -227,7 +239,7 @@ fn a_clients_faulty_credential_is_refused_without_showing_it() {
         "agency:\n  credential: [no-se-muestra]\n",
     ] {
         fs::write(path.join("config.yaml"), yaml).expect("written");
-        let error = refusal(&mut programs().client(path, 1, 1));
+        let error = misconfigured(&mut programs().client(path, 1, 1));
         assert!(!error.contains(secret), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! Exercise 5: each agency sends the one bet of its environment.
 
 use crate::fixture::by_hand::{OPEN, hello, welcome};
-use crate::fixture::{ONE_BET, ROW, Server, refusal, run, start, succeeded};
+use crate::fixture::{ONE_BET, ROW, Server, misconfigured, refusal, run, start, succeeded};
 
 #[test]
 fn the_bet_is_stored_and_both_programs_say_so() {
@@ -65,9 +65,9 @@ fn names_with_quotes_commas_and_accents_arrive_unaltered() {
 fn a_missing_variable_of_the_bet_is_named() {
     let server = Server::start(1);
     for (variable, _) in ONE_BET {
-        let error = refusal(server.agency(1).envs(ONE_BET).env_remove(variable));
+        let error = misconfigured(server.agency(1).envs(ONE_BET).env_remove(variable));
         assert!(error.contains(variable), "{error}");
-        let error = refusal(server.agency(1).envs(ONE_BET).env(variable, ""));
+        let error = misconfigured(server.agency(1).envs(ONE_BET).env(variable, ""));
         assert!(error.contains(variable), "{error}");
     }
     assert_eq!(server.bets(), "");

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::value_parser;
 
 use self::bets::{COURSE_BETS, Generator, PEOPLE, spread};
-use self::folder::{MAX_AGENCIES, NewSet, at, file_name};
+use self::folder::{FileError, MAX_AGENCIES, NewSet, at, file_name};
 use crate::Interrupted;
 
 /// The most bets that one option may ask for: about 45 GB.
@@ -26,14 +26,14 @@ const MAX_BETS: u64 = 1_000_000_000;
 /// Makes the files of the project, with a few winners in each agency but the smallest.
 const DEFAULT_SEED: u64 = 7574;
 
-/// The course's archive, which is looked for in the folder.
-const ARCHIVE: &str = "dataset.zip";
+/// Names of the course's archive, which is looked for in the folder. The first that is there is taken.
+const ARCHIVES: [&str; 2] = ["dataset.zip", "datasets.zip"];
 
 /// Writes the bets of a round, one file for each agency
 ///
 /// The files are agency-1.csv, agency-2.csv, ... of FOLDER. The bets are made up: the same options give the same bytes on every
-/// machine. If FOLDER holds the course's dataset.zip, its agency files are unpacked instead. Either way FOLDER ends with exactly
-/// the new set: any other agency-N.csv is removed.
+/// machine. If FOLDER holds the course's dataset.zip (or datasets.zip), its agency files are unpacked instead. Either way FOLDER
+/// ends with exactly the new set: any other agency-N.csv is removed.
 #[derive(clap::Args)]
 pub struct Options {
     /// Number of agencies, 1 to 10000
@@ -48,6 +48,9 @@ pub struct Options {
     /// Seed of the random generator
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
     seed: u64,
+    /// Make bets up even if FOLDER holds an archive, which stays there
+    #[arg(long)]
+    made_up: bool,
     /// Folder to write into
     #[arg(long, value_name = "FOLDER", default_value = ".data")]
     into: PathBuf,
@@ -56,17 +59,27 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let interrupted = crate::interruption()?;
     let mut set = NewSet::in_folder(&options.into)?;
-    let path = options.into.join(ARCHIVE);
-    match File::open(&path) {
-        Ok(archive) => archive::unpack(archive, &path, &mut set, &interrupted)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => generate(options, &mut set, &interrupted)?,
-        Err(error) => return Err(at(&path)(error).into()),
+    match find_archive(options)? {
+        Some((archive, path)) => archive::unpack(archive, &path, &mut set, &interrupted)?,
+        None => generate(options, &mut set, &interrupted)?,
     }
     fail_if(&interrupted)?;
     for path in set.publish()? {
         say(format_args!("{}: removed, the new set has no such agency", path.display()));
     }
     Ok(())
+}
+
+fn find_archive(options: &Options) -> Result<Option<(File, PathBuf)>, FileError> {
+    for name in ARCHIVES.iter().filter(|_| !options.made_up) {
+        let path = options.into.join(name);
+        match File::open(&path) {
+            Ok(archive) => return Ok(Some((archive, path))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(at(&path)(error)),
+        }
+    }
+    Ok(None)
 }
 
 fn generate(options: &Options, set: &mut NewSet, interrupted: &AtomicBool) -> Result<(), Box<dyn Error>> {

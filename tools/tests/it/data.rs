@@ -253,6 +253,27 @@ fn the_courses_archive_takes_the_place_of_made_up_bets() {
 }
 
 #[test]
+fn both_spellings_of_the_courses_archive_are_taken() {
+    let folder = temporary_folder();
+    let archive = drop_archive(folder.path(), &[("agency-1.csv", "a bet\r\n")]);
+    fs::rename(archive, folder.path().join("datasets.zip")).expect("renamed");
+    let printed = make(folder.path(), &[]);
+    assert!(printed.contains("datasets.zip: unpacked as it is"), "{printed}");
+    assert!(files(folder.path()).keys().eq(["agency-1.csv", "datasets.zip"]), "{printed}");
+}
+
+#[test]
+fn made_up_bets_replace_those_of_an_archive_which_stays() {
+    let folder = temporary_folder();
+    drop_archive(folder.path(), &[("agency-1.csv", "a bet\r\n"), ("agency-9.csv", "")]);
+    make(folder.path(), &[]);
+    make(folder.path(), &["--made-up"]);
+    let mut after = files(folder.path());
+    assert!(after.remove("dataset.zip").is_some(), "the archive stays");
+    assert_eq!(after, set_of(&[]), "the bets of the project");
+}
+
+#[test]
 fn an_archive_writes_agency_files_into_the_folder_and_nothing_else() {
     let outside = temporary_folder();
     let folder = outside.path().join("inner");
