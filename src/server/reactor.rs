@@ -196,6 +196,7 @@ impl Readiness {
                     id: id_of(token),
                     is_readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                     is_writable: event.is_writable(),
+                    is_over: event.is_error() || (event.is_read_closed() && event.is_write_closed()),
                 }),
             }
         }

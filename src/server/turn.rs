@@ -30,6 +30,8 @@ pub struct Ready {
     pub is_readable: bool,
     /// It takes output.
     pub is_writable: bool,
+    /// Both of its sides are closed, or it was reset.
+    pub is_over: bool,
 }
 
 /// The world of a turn beside its sockets: the time and the poll.
@@ -172,21 +174,27 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     /// came meanwhile before each slice of a bulk sender.
     fn read(&mut self, world: &mut impl World, now: Now) -> io::Result<()> {
         self.schedule.begin_turn();
-        self.take_ready();
+        self.take_ready(now);
         while let Some(grant) = self.schedule.grant() {
             if grant.is_bulk {
                 world.poll(&mut self.ready)?;
-                self.take_ready();
+                self.take_ready(now);
             }
             self.read_slice(grant, now);
         }
         Ok(())
     }
 
-    fn take_ready(&mut self) {
-        for Ready { id, is_readable, is_writable } in self.ready.drain(..) {
+    fn take_ready(&mut self, now: Now) {
+        let mut ready = std::mem::take(&mut self.ready);
+        for Ready { id, is_readable, is_writable, is_over } in ready.drain(..) {
             // It may have been closed since.
             let Some(connection) = self.connections.get_mut(id) else { continue };
+            // Nothing is read or written there that would tell.
+            if is_over && self.central.wants(id) == Wants::Draw {
+                self.close(id, now);
+                continue;
+            }
             if is_readable {
                 connection.is_readable = true;
                 self.schedule.list(id);
@@ -195,6 +203,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
                 self.writable.push(id);
             }
         }
+        self.ready = ready;
     }
 
     fn read_slice(&mut self, Grant { id, bytes, .. }: Grant, now: Now) {

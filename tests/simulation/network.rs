@@ -257,12 +257,12 @@ impl Network {
             let is_readable = link.readable.report(&mut self.random);
             let is_writable = link.writable.report(&mut self.random);
             if is_readable || is_writable {
-                ready.push(Ready { id, is_readable, is_writable });
+                ready.push(Ready { id, is_readable, is_writable, is_over: link.to_server.is_reset() });
             }
         }
         for id in self.stale.drain(..) {
             count(Happening::StaleEdge);
-            ready.push(Ready { id, is_readable: true, is_writable: true });
+            ready.push(Ready { id, is_readable: true, is_writable: true, is_over: true });
         }
         self.random.shuffle(&mut ready[first..]);
     }
