@@ -2,9 +2,8 @@
 //! them; and a failure leaves the files as they were.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -12,8 +11,6 @@ use std::time::{Duration, Instant};
 use loteria::client::source::{BetFile, BetSource};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
 
 /// The rows of the course's five files.
 const COURSE: [usize; 5] = [26_936, 25_518, 16_014, 9_238, 991];
@@ -29,7 +26,7 @@ fn run(folder: &Path, options: &[&str]) -> Output {
 }
 
 /// Runs `data`, which has to succeed, and gives what it printed.
-fn make(folder: &Path, options: &[&str]) -> String {
+pub fn make(folder: &Path, options: &[&str]) -> String {
     let output = run(folder, options);
     assert!(output.status.success(), "{options:?}: {output:?}");
     assert!(output.stderr.is_empty(), "{options:?}: {output:?}");
@@ -37,7 +34,7 @@ fn make(folder: &Path, options: &[&str]) -> String {
 }
 
 /// Runs `data`, which has to fail with one line on standard error, and gives that line.
-fn failure(folder: &Path, options: &[&str]) -> String {
+pub fn failure(folder: &Path, options: &[&str]) -> String {
     let output = run(folder, options);
     assert_eq!(output.status.code(), Some(1), "{options:?}: {output:?}");
     let line = String::from_utf8(output.stderr).expect("data prints UTF-8");
@@ -46,12 +43,12 @@ fn failure(folder: &Path, options: &[&str]) -> String {
     line
 }
 
-fn temporary_folder() -> TempDir {
+pub fn temporary_folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
 /// Every file below `folder` and its bytes, by path from there. Empty folders do not show, except hidden ones.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("a folder that is there") {
         let path = entry.expect("an entry of it").path();
@@ -68,7 +65,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-fn set_of(options: &[&str]) -> BTreeMap<String, Vec<u8>> {
+pub fn set_of(options: &[&str]) -> BTreeMap<String, Vec<u8>> {
     let folder = temporary_folder();
     make(folder.path(), options);
     files(folder.path())
@@ -86,19 +83,6 @@ fn rows_of_each(set: &BTreeMap<String, Vec<u8>>) -> Vec<usize> {
 fn rows(bytes: &[u8]) -> Vec<[&str; 5]> {
     let text = std::str::from_utf8(bytes).expect("UTF-8");
     text.lines().map(|row| row.split(',').collect::<Vec<&str>>().try_into().expect("a row of five fields")).collect()
-}
-
-/// Writes an archive of these entries as `dataset.zip` in `folder`.
-fn drop_archive(folder: &Path, entries: &[(&str, &str)]) -> PathBuf {
-    let path = folder.join("dataset.zip");
-    let mut archive = ZipWriter::new(File::create(&path).expect("a new file"));
-    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-    for (name, content) in entries {
-        archive.start_file(*name, options).expect("a new entry");
-        archive.write_all(content.as_bytes()).expect("its content");
-    }
-    archive.finish().expect("an archive that is whole");
-    path
 }
 
 #[test]
@@ -231,106 +215,6 @@ fn a_smaller_set_removes_the_other_agencies_and_nothing_else() {
     assert!(files.keys().map(String::as_str).eq(expected), "{printed}");
     for agency in 3..=7 {
         assert!(printed.contains(&format!("agency-{agency}.csv: removed")));
-    }
-}
-
-#[test]
-fn the_courses_archive_takes_the_place_of_made_up_bets() {
-    let folder = temporary_folder();
-    make(folder.path(), &["--bets", "50"]);
-    let content = "José,Núñez,30904465,1999-03-17,2201\r\n";
-    drop_archive(folder.path(), &[("agency-1.csv", content), ("agency-2.csv", "")]);
-
-    let options = ["--agencies", "10", "--bets", "200000", "--seed", "7"];
-    let printed = make(folder.path(), &options);
-
-    assert!(printed.contains("dataset.zip: unpacked as it is"), "{printed}");
-    let mut files = files(folder.path());
-    assert!(files.remove("dataset.zip").is_some(), "the archive stays");
-    assert_eq!(files.len(), 2, "{printed}");
-    assert_eq!(files["agency-1.csv"], content.as_bytes());
-    assert_eq!(files["agency-2.csv"], b"");
-}
-
-#[test]
-fn both_spellings_of_the_courses_archive_are_taken() {
-    let folder = temporary_folder();
-    let archive = drop_archive(folder.path(), &[("agency-1.csv", "a bet\r\n")]);
-    fs::rename(archive, folder.path().join("datasets.zip")).expect("renamed");
-    let printed = make(folder.path(), &[]);
-    assert!(printed.contains("datasets.zip: unpacked as it is"), "{printed}");
-    assert!(files(folder.path()).keys().eq(["agency-1.csv", "datasets.zip"]), "{printed}");
-}
-
-#[test]
-fn made_up_bets_replace_those_of_an_archive_which_stays() {
-    let folder = temporary_folder();
-    drop_archive(folder.path(), &[("agency-1.csv", "a bet\r\n"), ("agency-9.csv", "")]);
-    make(folder.path(), &[]);
-    make(folder.path(), &["--made-up"]);
-    let mut after = files(folder.path());
-    assert!(after.remove("dataset.zip").is_some(), "the archive stays");
-    assert_eq!(after, set_of(&[]), "the bets of the project");
-}
-
-#[test]
-fn an_archive_writes_agency_files_into_the_folder_and_nothing_else() {
-    let outside = temporary_folder();
-    let folder = outside.path().join("inner");
-    fs::create_dir(&folder).expect("a new folder");
-    let absolute = outside.path().join("agency-3.csv");
-    let left_out = [
-        "../agency-2.csv",
-        absolute.to_str().expect("a path in UTF-8"),
-        "..\\agency-4.csv",
-        "below/agency-5.csv",
-        "agency-6.csv/",
-        "agency-07.csv",
-        "agency-99999999999.csv",
-        "notes.txt",
-    ];
-    let mut entries = vec![("agency-1.csv", "a bet\r\n")];
-    entries.extend(left_out.iter().map(|name| (*name, "")));
-    drop_archive(&folder, &entries);
-
-    let printed = make(&folder, &[]);
-
-    let files = files(outside.path());
-    let expected = ["inner/agency-1.csv", "inner/dataset.zip"];
-    assert!(files.keys().eq(expected.iter()), "{printed}");
-    for name in left_out {
-        let told = format!("\"{}\" left out", name.escape_debug());
-        assert!(printed.contains(&told), "{told} is not in: {printed}");
-    }
-}
-
-#[test]
-fn a_useless_archive_is_refused_and_the_files_stay() {
-    let folder = temporary_folder();
-    make(folder.path(), &["--bets", "50"]);
-    let before = files(folder.path());
-    let bets = "José,Núñez,30904465,1999-03-17,2201\r\n".repeat(1000);
-    let whole = fs::read(drop_archive(folder.path(), &[("agency-1.csv", "a bet\r\n"), ("agency-2.csv", &bets)]))
-        .expect("the archive");
-    let mut changed = whole.clone();
-    let within_the_bets = whole.len() / 2;
-    changed[within_the_bets] ^= 0xff;
-    let empty = fs::read(drop_archive(folder.path(), &[("notes.txt", "")])).expect("the archive");
-
-    let useless: [(&str, &[u8]); 5] = [
-        ("cut off", &whole[..whole.len() - 30]),
-        ("changed within an entry", &changed),
-        ("not an archive", b"hello"),
-        ("nothing in it", b""),
-        ("no agency's file in it", &empty),
-    ];
-    for (fault, archive) in useless {
-        fs::write(folder.path().join("dataset.zip"), archive).expect("the archive");
-        let line = failure(folder.path(), &[]);
-        assert!(line.contains("dataset.zip: "), "{fault}: {line}");
-        let mut after = files(folder.path());
-        after.remove("dataset.zip");
-        assert_eq!(after, before, "{fault}: {line}");
     }
 }
 

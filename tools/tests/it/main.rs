@@ -1,5 +1,6 @@
 //! The promises of the tool `loteria`, tested on the real program.
 
+mod archive;
 mod data;
 mod demo;
 
