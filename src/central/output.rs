@@ -197,6 +197,17 @@ mod tests {
     }
 
     #[test]
+    fn no_request_is_applied_while_a_list_of_winners_is_not_all_appended() {
+        let limits = Limits { unsent_bytes: 64, ..Limits::default() };
+        let mut output = Output::new();
+        output.inform_winners(1, &[7574; 20], &limits);
+        output.take_sent(output.unsent().len(), &limits, Instant::now());
+        assert!(output.unsent().is_empty() && output.is_full(&limits) && output.tail().is_none());
+        output.refill(&[7574; 20], &limits);
+        assert!(!output.is_full(&limits), "the rest fits");
+    }
+
+    #[test]
     fn a_peer_that_reads_a_long_list_is_waited_for_and_one_that_drips_is_not() {
         assert!(is_read_in_time(64));
         assert!(is_read_in_time(40));

@@ -60,6 +60,8 @@ pub trait Ledger {
     fn begin(&mut self, commit: &Commit);
 
     /// The outcome of the commit in flight, once it is known. `None` until then, and where none is in flight.
+    ///
+    /// A ledger that learns it outside of `begin` wakes the loop's poll then, with a `mio::Waker`: the loop sleeps meanwhile.
     fn poll(&mut self) -> Option<Outcome>;
 }
 

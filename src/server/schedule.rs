@@ -7,9 +7,10 @@
 //!    sender through, so that no number of them stops it.
 //! 2. **Shares.** Bulk senders are read in slices, one after the other. No connection gets more than its share of a turn;
 //!    the rest of its input waits for the next.
-//! 3. **A turn reads for about as long as a commit takes**, and 16 slices at least, because a commit costs much the same
-//!    for one batch as for a hundred. Once bets of an interactive client are staged, half a commit is enough: its reply
-//!    waits for the end of the turn. For the next milliseconds turns stay short, because its next batch is expected.
+//! 3. **A turn of bulk senders reads for about as long as a commit takes**, and 16 slices at least, because a commit costs
+//!    much the same for one batch as for a hundred. Once bets of an interactive client are staged, half a commit is
+//!    enough: its reply waits for the end of the turn. Turns stay that short for the next milliseconds, because its next
+//!    batch is expected.
 //!
 //! Durations are measured by the caller and turned into bytes here, so that the schedule needs no clock.
 

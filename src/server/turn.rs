@@ -227,7 +227,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             _ => {}
         }
         self.schedule.took(id, taken, self.central.staged_bytes() > staged_before);
-        self.list(id);
+        self.reschedule(id);
     }
 
     /// Keeps the input of a lingering connection from resetting it.
@@ -245,7 +245,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     }
 
     /// Puts a connection where it is found when it can go on.
-    fn list(&mut self, id: ConnectionId) {
+    fn reschedule(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
         match self.central.wants(id) {
             Wants::Turn => self.schedule.list(id),
@@ -318,7 +318,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
                 self.close(id, now);
             }
         } else {
-            self.list(id);
+            self.reschedule(id);
         }
     }
 

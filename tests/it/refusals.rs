@@ -5,6 +5,7 @@ use crate::fixture::by_hand::{
     inform_winners, register_bet_failed, register_bets, welcome,
 };
 use crate::fixture::{Server, through_bash, wait_for};
+use rustix::process::Signal;
 
 /// The server must answer `request` on a new connection with `code` and close.
 #[track_caller]
@@ -148,6 +149,15 @@ fn a_bet_after_the_closing_is_code_6_and_is_not_stored() {
 }
 
 #[test]
+fn an_agency_that_closes_twice_in_a_turn_closes_once() {
+    let server = Server::start(2);
+    let mut agency = server.connect_as(1);
+    agency.send(&[ALL_BETS_SENT, ALL_BETS_SENT, &hello(1)].concat()).expect(&welcome(0, CLOSED));
+    let ended = server.stop();
+    assert_eq!(ended.lines_with("action: cierre_agencia | result: success").len(), 1, "{:#?}", ended.lines);
+}
+
+#[test]
 fn a_closing_or_request_without_an_agency_is_code_7_and_closes() {
     let server = Server::start(1);
     closes_with(&server, ALL_BETS_SENT, 7);
@@ -168,7 +178,11 @@ fn a_batch_that_can_not_be_written_whole_is_code_9_and_taken_back() {
     let (bet, bets) = (Bet::of(1, 1, 1), vec![Bet::of(1, 1, 1); 40]);
     let mut agency = server.connect_as(1);
     agency.send(&register_bets(&[bet])).expect(REGISTER_BET_OK);
-    agency.send(&register_bets(&bets)).expect(&register_bet_failed(9)).expect_closed();
+    // Of two batches in one turn, the first is told, and nothing behind it can be understood.
+    server.process.signal(Signal::STOP);
+    agency.send(&register_bets(&bets).repeat(2));
+    server.process.signal(Signal::CONT);
+    agency.expect(&register_bet_failed(9)).expect_closed();
     let mut again = server.connect();
     again.send(&hello(1)).expect(&welcome(1, OPEN)).send(&register_bets(&[bet])).expect(REGISTER_BET_OK);
     assert_eq!(server.bets(), bet.row().repeat(2));
