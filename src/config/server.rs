@@ -43,7 +43,7 @@ config! {
         logging_level: LevelFilter = "LOGGING_LEVEL", "INFO";
         /// agencies of the round; the draw waits for all of them
         num_agencies: u32 = "NUM_AGENCIES", "5", Whole(0, 100_000);
-        /// file of the bets; the closings are beside it, under the same name with .closed
+        /// file of the bets; its companions .closed and .state are beside it
         storage_filepath: PathBuf = "STORAGE_FILEPATH", "./bets.csv";
         /// always: acknowledged bets survive a power loss; never: they survive only the death of the process
         storage_sync: SyncPolicy = "STORAGE_SYNC", "always";
