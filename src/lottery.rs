@@ -53,7 +53,7 @@ pub enum Standing {
     Drawn,
 }
 
-/// Reason why bets of an agency are not accepted.
+/// Reason why bets of an agency are not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The round has no such agency.
@@ -66,7 +66,10 @@ pub enum Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Contradiction {
     /// It names an agency that the round does not have.
-    #[error("agency {agency} is not one of the {agencies} of NUM_AGENCIES")]
+    #[error(
+        "agency {agency} is not one of the {agencies} of NUM_AGENCIES; set NUM_AGENCIES as it was when the round began, \
+         or restore the file from a copy"
+    )]
     NoSuchAgency {
         /// The agency that is named.
         agency: u32,
@@ -74,7 +77,7 @@ pub enum Contradiction {
         agencies: u32,
     },
     /// An agency closed when the round had another number of agencies.
-    #[error("it is of a round of {stored} agencies, and NUM_AGENCIES is {agencies}")]
+    #[error("the files are of a round of {stored} agencies, and NUM_AGENCIES is {agencies}; set it to {stored} again")]
     OtherAgencies {
         /// The number that was stored.
         stored: u32,
@@ -82,7 +85,10 @@ pub enum Contradiction {
         agencies: u32,
     },
     /// An agency closed with another number of bets than there are.
-    #[error("agency {agency} closed with {closed_with} bets, and {stored} are stored")]
+    #[error(
+        "agency {agency} closed with {closed_with} bets, and {stored} are stored; restore all files of the round from one \
+         copy, or move all of them away to begin a new round"
+    )]
     BetsMissing {
         /// The agency.
         agency: u32,
@@ -113,6 +119,15 @@ impl Lottery {
         self.agencies.len() as u32
     }
 
+    /// Checks that the stored round, of `stored` agencies, is this one.
+    ///
+    /// # Errors
+    /// [`Contradiction::OtherAgencies`].
+    pub fn require_agencies(&self, stored: u32) -> Result<(), Contradiction> {
+        let agencies = self.agencies();
+        if stored == agencies { Ok(()) } else { Err(Contradiction::OtherAgencies { stored, agencies }) }
+    }
+
     /// Counts a bet that is stored already.
     ///
     /// # Errors
@@ -133,9 +148,7 @@ impl Lottery {
     /// # Errors
     /// [`Contradiction`].
     pub fn restore_closing(&mut self, agency: u32, bets: u64, agencies: u32) -> Result<(), Contradiction> {
-        if agencies != self.agencies() {
-            return Err(Contradiction::OtherAgencies { stored: agencies, agencies: self.agencies() });
-        }
+        self.require_agencies(agencies)?;
         self.find(agency).map_err(|_| self.no_such(agency))?;
         let stored = self.stored(agency);
         if stored != bets {
@@ -304,97 +317,4 @@ impl Lottery {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bet::{Day, WINNER_NUMBER};
-
-    fn bet(agency: u32, document: u32, number: u32) -> Bet<'static> {
-        let (birthdate, ana) = (Day::OLDEST_BIRTHDATE, "Ana".try_into().expect("a name"));
-        Bet { agency, first_name: ana, last_name: ana, document, birthdate, number }
-    }
-
-    fn close(lottery: &mut Lottery, agency: u32) -> bool {
-        lottery.stage_closing(agency);
-        lottery.commit()
-    }
-
-    #[test]
-    fn the_draw_happens_once_with_the_last_closing() {
-        let mut lottery = Lottery::new(2);
-        assert!(!close(&mut lottery, 1));
-        assert!(!close(&mut lottery, 1) && !lottery.is_drawn(), "closing twice is closing once");
-        assert!(close(&mut lottery, 2) && lottery.is_drawn());
-        assert!(!close(&mut lottery, 2));
-    }
-
-    #[test]
-    fn a_round_without_agencies_is_never_drawn() {
-        let mut lottery = Lottery::new(0);
-        assert!(!lottery.commit() && !lottery.is_drawn());
-        assert_eq!(lottery.find(0), Err(Refusal::NoSuchAgency));
-    }
-
-    #[test]
-    fn winners_are_an_agencys_own_in_order_and_unknown_before_the_draw() {
-        let mut lottery = Lottery::new(2);
-        let bets = [(1, 30, WINNER_NUMBER), (2, 20, WINNER_NUMBER), (1, 11, 1), (1, 10, WINNER_NUMBER)];
-        for (agency, document, number) in bets {
-            lottery.stage_bet(&bet(agency, document, number));
-        }
-        close(&mut lottery, 1);
-        assert_eq!(lottery.winners(1), None);
-        close(&mut lottery, 2);
-        assert_eq!(lottery.winners(1), Some([30, 10].as_slice()));
-        assert_eq!(lottery.winners(2), Some([20].as_slice()));
-    }
-
-    #[test]
-    fn a_reverted_batch_leaves_what_was_staged_before_it() {
-        let mut lottery = Lottery::new(1);
-        lottery.stage_bet(&bet(1, 1, WINNER_NUMBER));
-        let mark = lottery.mark(1);
-        lottery.stage_bet(&bet(1, 2, WINNER_NUMBER));
-        lottery.revert_to(mark);
-        assert_eq!(lottery.stored(1), 0, "nothing is stored yet");
-        close(&mut lottery, 1);
-        assert_eq!(lottery.stored(1), 1);
-        assert_eq!(lottery.winners(1), Some([1].as_slice()));
-    }
-
-    #[test]
-    fn a_rolled_back_turn_leaves_no_bet_and_no_closing() {
-        let mut lottery = Lottery::new(1);
-        lottery.stage_bet(&bet(1, 1, WINNER_NUMBER));
-        lottery.stage_closing(1);
-        assert_eq!(lottery.may_register(1), Err(Refusal::Closed), "from its AllBetsSent on");
-        assert_eq!(lottery.staged_closings().collect::<Vec<_>>(), [(1, 1)]);
-        lottery.rollback();
-        assert_eq!(lottery.staged_closings().next(), None);
-        assert_eq!((lottery.standing(1), lottery.stored(1), lottery.may_register(1)), (Standing::Open, 0, Ok(())));
-        assert!(close(&mut lottery, 1));
-        assert_eq!(lottery.winners(1), Some([].as_slice()));
-    }
-
-    #[test]
-    fn a_restored_history_counts_as_if_it_had_been_committed() {
-        let mut lottery = Lottery::new(2);
-        assert_eq!(lottery.restore_bet(&bet(1, 7, WINNER_NUMBER)), Ok(()));
-        assert_eq!(lottery.restore_closing(1, 1, 2), Ok(()));
-        assert_eq!((lottery.standing(1), lottery.stored(1)), (Standing::Closed, 1));
-        assert_eq!(lottery.open_agencies().collect::<Vec<_>>(), [2]);
-        assert!(close(&mut lottery, 2));
-        assert_eq!(lottery.winners(1), Some([7].as_slice()));
-    }
-
-    #[test]
-    fn a_history_of_another_round_is_refused() {
-        let mut lottery = Lottery::new(2);
-        let no_such = |agency| Err(Contradiction::NoSuchAgency { agency, agencies: 2 });
-        assert_eq!(lottery.restore_bet(&bet(3, 7, 1)), no_such(3));
-        assert_eq!(lottery.restore_closing(0, 0, 2), no_such(0));
-        let other = Contradiction::OtherAgencies { stored: 3, agencies: 2 };
-        assert_eq!(lottery.restore_closing(1, 0, 3), Err(other));
-        let missing = Contradiction::BetsMissing { agency: 1, closed_with: 1, stored: 0 };
-        assert_eq!(lottery.restore_closing(1, 1, 2), Err(missing));
-    }
-}
+mod tests;

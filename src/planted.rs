@@ -40,6 +40,12 @@ faults! {
     ReplyBehindCutReply,
     /// Lottery bytes are applied while a commit is in flight.
     AppliedInFlight,
+    /// A file that has taken the place of an open one is not noticed.
+    ReplacedUnnoticed,
+    /// An open file that was cut or written to by others is not noticed.
+    LengthUnnoticed,
+    /// The state is written before the bets that it counts are synced.
+    StateBeforeSync,
     /// A client takes batches of the last connection for unanswered ones of this one.
     StaleInFlight,
 }

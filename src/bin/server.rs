@@ -1,6 +1,5 @@
 //! The server. Configured by the environment and `config.ini`; `--help` lists the keys.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use loteria::config::server::{PROGRAM, ServerConfig};
 use loteria::config::{ConfigError, Settings, WEAK_CREDENTIAL_BYTES};
 use loteria::grace::end_after_grace;
 use loteria::ledger::Recovered;
-use loteria::ledger::file::{self, FileLedger, OpenError, RecoveryError};
+use loteria::ledger::file::{self, DiskFile, FileLedger, OpenError, RecoveryError};
 use loteria::lottery::{Contradiction, Lottery};
 use loteria::server::reactor::{self, Reactor};
 use loteria::server::turn::TurnError;
@@ -140,13 +139,13 @@ fn read_level_again() {
 }
 
 /// The core and the ledger as the last run left them.
-fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<File>), ServerError> {
-    let (bets, closings) = file::open(&config.storage_filepath)?;
+fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<DiskFile>), ServerError> {
+    let files = file::open(&config.storage_filepath)?;
     let mut lottery = Lottery::new(config.num_agencies);
     let replay = |step: Recovered<'_>| central::restore(&mut lottery, step);
-    let (ledger, summary) = FileLedger::recover(bets, closings, config.storage_sync, replay)?;
+    let (ledger, summary) = FileLedger::recover(files, config.storage_sync, replay)?;
     event!(Info, "recover", success, "bets": summary.bets, "agencies_closed": summary.agencies_closed,
-        "truncated_bytes": summary.truncated_bytes);
+        "truncated_bytes": summary.truncated_bytes, "verified_bytes": summary.verified_bytes);
     let connections = descriptors::allow_connections(config.limits.connections);
     let limits = Limits { connections, ..config.limits.clone() };
     let credentials = config.credentials.clone().map(Credentials::new);

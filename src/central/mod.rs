@@ -367,6 +367,7 @@ impl Central {
 /// [`Contradiction`] if it can't be of this round.
 pub fn restore(lottery: &mut Lottery, step: Recovered<'_>) -> Result<(), Contradiction> {
     match step {
+        Recovered::Agencies(agencies) => lottery.require_agencies(agencies),
         Recovered::Bet(bet) => lottery.restore_bet(bet),
         Recovered::Closing(closing) => lottery.restore_closing(closing.agency, closing.bets, closing.agencies),
     }

@@ -45,7 +45,7 @@ config! {
         num_agencies: u32 = "NUM_AGENCIES", "5", Whole(0, 100_000);
         /// pause between two lines of the log that name the agencies the draw waits for
         reminder_interval: Duration = "REMINDER_INTERVAL", "1m";
-        /// file of the bets; the closings are beside it, under the same name with .closed
+        /// file of the bets; its companions .closed and .state are beside it
         storage_filepath: PathBuf = "STORAGE_FILEPATH", "./bets.csv";
         /// always: acknowledged bets survive a power loss; never: they survive only the death of the process
         storage_sync: SyncPolicy = "STORAGE_SYNC", "always";

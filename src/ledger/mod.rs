@@ -6,7 +6,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`mod@file`] | `bets.csv` and its companion |
+//! | [`mod@file`] | `bets.csv` and its companions |
 
 pub mod file;
 
@@ -68,6 +68,8 @@ pub trait Ledger {
 /// One step of a recovered history, in the order in which it was stored.
 #[derive(Clone, Copy, Debug)]
 pub enum Recovered<'a> {
+    /// The number of agencies of the round. It is the first step, if any agency has closed.
+    Agencies(u32),
     /// A bet.
     Bet(&'a Bet<'a>),
     /// A closing. It follows the bets of its agency.

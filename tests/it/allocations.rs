@@ -10,7 +10,7 @@ use loteria::central::{self, Central, ConnectionId, Event, Limits, Now};
 use loteria::client::conversation::{Conversation, Manner};
 use loteria::client::source::BetFile;
 use loteria::config::Credential;
-use loteria::ledger::file::{self, FileLedger, SyncPolicy};
+use loteria::ledger::file::{self, DiskFile, FileLedger, SyncPolicy};
 use loteria::ledger::{Ledger, Recovered};
 use loteria::lottery::Lottery;
 use loteria::protocol::Batch;
@@ -31,7 +31,7 @@ fn batch(bets: u32) -> Vec<u8> {
 }
 
 /// A turn that takes `bytes` and stores them.
-fn turn(central: &mut Central, ledger: &mut FileLedger<fs::File>, id: ConnectionId, bytes: &[u8]) {
+fn turn(central: &mut Central, ledger: &mut FileLedger<DiskFile>, id: ConnectionId, bytes: &[u8]) {
     let now = Now::read();
     central.on(id, Event::Received(bytes), now);
     ledger.begin(central.seal(now).expect("bets are staged"));
@@ -45,10 +45,10 @@ fn turn(central: &mut Central, ledger: &mut FileLedger<fs::File>, id: Connection
 #[test]
 fn the_server_allocates_no_more_for_a_hundred_bets_than_for_one() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (bets, closings) = file::open(&folder.path().join("bets.csv")).expect("opened");
+    let files = file::open(&folder.path().join("bets.csv")).expect("opened");
     let mut lottery = Lottery::new(1);
     let replay = |step: Recovered<'_>| central::restore(&mut lottery, step);
-    let (mut ledger, _) = FileLedger::recover(bets, closings, SyncPolicy::Never, replay).expect("empty files");
+    let (mut ledger, _) = FileLedger::recover(files, SyncPolicy::Never, replay).expect("empty files");
     let mut central = Central::new(Limits::default(), None, lottery);
     let id = SlotMap::new().insert(());
     central.connect(id, IpAddr::V4(Ipv4Addr::LOCALHOST), Now::read());

@@ -5,6 +5,7 @@ mod fuzz_bodies;
 
 mod agency;
 mod allocations;
+mod altered_files;
 mod bad_input;
 mod bets_file;
 mod compose;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::fixture::{Server, fails_with, keep_port, programs, start, succeeded, wait_for};
 use crate::fuzz_bodies::Memory;
 use loteria::central::restore;
-use loteria::ledger::file::{FileLedger, RecoveryError, SyncPolicy};
+use loteria::ledger::file::{FileLedger, Files, Operation, RecoveryError, SyncPolicy};
 use loteria::lottery::Lottery;
 use loteria_tools::{Ended, Process, field};
 use tempfile::TempDir;
@@ -57,7 +57,7 @@ fn a_row_torn_at_any_byte_is_cut_off() {
         let (server, line) = recover(bets.as_bytes(), b"");
         assert!(
             line.ends_with(&format!(
-                "action: recover | result: success | bets: 2 | agencies_closed: 0 | truncated_bytes: {torn}"
+                "action: recover | result: success | bets: 2 | agencies_closed: 0 | truncated_bytes: {torn} | verified_bytes: 0"
             )),
             "{line}"
         );
@@ -81,7 +81,7 @@ fn any_number_of_zeros_after_a_power_loss_is_cut_off() {
 #[test]
 fn a_torn_closing_is_cut_off_and_its_agency_is_open() {
     let (server, line) = recover(format!("{ANA}{LEO}").as_bytes(), b"2,1,2\r\n1,1,2");
-    assert!(line.ends_with("bets: 2 | agencies_closed: 1 | truncated_bytes: 5"), "{line}");
+    assert!(line.ends_with("bets: 2 | agencies_closed: 1 | truncated_bytes: 5 | verified_bytes: 0"), "{line}");
     let agency = succeeded(start(&mut server.agency_with_rows(1, own(ANA))));
     assert_eq!(field(agency.lines_with("consulta_ganadores")[0], "cant_ganadores"), Some("1"));
     wait_for(&server.process, "action: sorteo | result: success");
@@ -99,11 +99,10 @@ fn a_damaged_row_before_whole_rows_is_named_and_nothing_changes() {
         ("1,Ana,Paz,30904465,1999-03-17\r\n", "line 2: 5 fields instead of 6"),
         ("1,\"Ana,Paz,30904465,1999-03-17,1\r\n", "line 2: "),
         ("\0\0\0\0\0\0\0\0\r\n", "line 2: "),
-        ("3,Ana,Paz,30904465,1999-03-17,1\r\n", "line 2: agency 3 is not one of the 2"),
     ] {
         let bets = format!("{ANA}{damaged}{LEO}");
         let ended = refuse(bets.as_bytes(), b"", fault);
-        assert_eq!(ended.lines_with("error: the file of bets is damaged, ").len(), 1, "{:#?}", ended.lines);
+        assert_eq!(ended.lines_with("error: ./bets.csv is damaged, ").len(), 1, "{:#?}", ended.lines);
     }
 }
 
@@ -126,38 +125,39 @@ fn a_tail_that_no_row_begins_with_is_refused() {
 fn closings_that_do_not_fit_the_bets_are_refused() {
     let bets = format!("{ANA}{LEO}");
     for (closings, fault) in [
-        ("1,2,2\r\n", "line 1: agency 1 closed with 2 bets, and 1 are stored"),
-        ("2,1,2\r\n1,0,2\r\n", "line 2: agency 1 closed with 0 bets, and 1 are stored"),
-        ("3,0,2\r\n", "line 1: agency 3 is not one of the 2"),
-        ("1\r\n2,1,2\r\n", "line 1: 1 fields instead of 3"),
-        ("1,1,5\r\n", " of 5 agencies, and NUM_AGENCIES is 2"),
-        ("1,one,2\r\n2,1,2\r\n", "line 1: bets is not a number"),
+        ("1,2,2\r\n", ", line 1: agency 1 closed with 2 bets, and 1 are stored"),
+        ("2,1,2\r\n1,0,2\r\n", ", line 2: agency 1 closed with 0 bets, and 1 are stored"),
+        ("3,0,2\r\n", ", line 1: agency 3 is not one of the 2"),
+        ("1\r\n2,1,2\r\n", " is damaged, line 1: 1 fields instead of 3"),
+        ("1,one,2\r\n2,1,2\r\n", " is damaged, line 1: bets is not a number"),
     ] {
         let ended = refuse(bets.as_bytes(), closings.as_bytes(), fault);
-        assert_eq!(ended.lines_with("error: the file of closed agencies is damaged, ").len(), 1, "{:#?}", ended.lines);
+        assert_eq!(ended.lines_with("error: ./bets.csv.closed").len(), 1, "{:#?}", ended.lines);
     }
 }
 
 #[test]
-fn a_round_without_its_file_of_bets_is_refused() {
-    let folder = folder(None, Some(b"1,1,2\r\n"));
-    let server = start(programs().server(folder.path()).env("NUM_AGENCIES", "2"));
-    fails_with(server, "agency 1 closed with 1 bets, and 0 are stored");
-    assert_eq!(fs::read(folder.path().join("bets.csv.closed")).expect("read"), b"1,1,2\r\n");
-}
-
-#[test]
-fn bets_of_more_agencies_than_take_part_are_refused() {
-    let folder = folder(Some(format!("{ANA}{LEO}").as_bytes()), None);
-    let server = start(programs().server(folder.path()).env("NUM_AGENCIES", "1"));
-    fails_with(server, "line 2: agency 2 is not one of the 1 of NUM_AGENCIES");
+fn another_num_agencies_is_named_and_nothing_is_called_damaged() {
+    let of_five = format!("{ANA}{LEO}{}", ANA.replace("1,Ana", "5,Ana"));
+    for (bets, closings, why) in [
+        (
+            &of_five,
+            "1,1,5\r\n2,1,5\r\n",
+            "the files are of a round of 5 agencies, and NUM_AGENCIES is 2; set it to 5 again",
+        ),
+        (&of_five, "", "bets.csv, line 3: agency 5 is not one of the 2 of NUM_AGENCIES; set NUM_AGENCIES as it was"),
+    ] {
+        let ended = refuse(bets.as_bytes(), closings.as_bytes(), why);
+        let line = ended.lines.last().expect("a line");
+        assert!(!line.contains("damaged") && !line.contains("move"), "{line}");
+    }
 }
 
 #[test]
 fn rows_that_end_with_a_line_feed_only_are_read() {
     let bets = format!("{ANA}{LEO}").replace("\r\n", "\n");
     let (server, line) = recover(bets.as_bytes(), b"1,1,2\n");
-    assert!(line.ends_with("bets: 2 | agencies_closed: 1 | truncated_bytes: 0"), "{line}");
+    assert!(line.ends_with("bets: 2 | agencies_closed: 1 | truncated_bytes: 0 | verified_bytes: 0"), "{line}");
     assert_eq!(server.bets(), bets, "unchanged");
 }
 
@@ -191,10 +191,13 @@ fn rows_that_a_crash_left_unsynced_are_synced_before_they_count() {
     bets.refuse_syncs();
     let recover = |sync| {
         let mut lottery = Lottery::new(1);
-        let recovered = FileLedger::recover(bets.clone(), Memory::default(), sync, |step| restore(&mut lottery, step));
+        let files = Files { bets: bets.clone(), closings: Memory::default(), state: Memory::default() };
+        let recovered = FileLedger::recover(files, sync, |step| restore(&mut lottery, step));
         recovered.map(|(_, summary)| summary.bets)
     };
-    assert!(matches!(recover(SyncPolicy::Always), Err(RecoveryError::Io(_))));
+    let refused = recover(SyncPolicy::Always).expect_err("it can't be synced");
+    assert!(matches!(refused, RecoveryError::Io { operation: Operation::Sync, .. }));
+    assert_eq!(refused.to_string(), "memory: it can't be synced: other error; check the disk, then start again");
     assert!(matches!(recover(SyncPolicy::Never), Ok(2)), "nothing is synced without syncs");
 }
 
@@ -206,15 +209,16 @@ fn ten_million_rows_are_recovered_at_three_million_a_second() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("bets.csv");
     let mut file = io::BufWriter::new(fs::File::create(&path).expect("created"));
+    fs::write(folder.path().join("bets.csv.closed"), "").expect("written");
     for row in 0..ROWS {
         let (agency, document, number) = (row % 5 + 1, row + 1, row % 10_000);
         write!(file, "{agency},Santiago Lionel,Lorca,{document},1999-03-17,{number}\r\n").expect("written");
     }
     file.into_inner().expect("written");
-    let (bets, closings) = loteria::ledger::file::open(&path).expect("opened");
+    let files = loteria::ledger::file::open(&path).expect("opened");
     let (mut lottery, memory, began) = (Lottery::new(5), peak_kib(), Instant::now());
     let replay = |step: loteria::ledger::Recovered<'_>| restore(&mut lottery, step);
-    let (_, recovered) = FileLedger::recover(bets, closings, SyncPolicy::Always, replay).expect("recovered");
+    let (_, recovered) = FileLedger::recover(files, SyncPolicy::Always, replay).expect("recovered");
     let seconds = began.elapsed().as_secs_f64();
     let (rate, more) = (ROWS as f64 / seconds, peak_kib() - memory);
     println!("{ROWS} rows in {seconds:.2} s, {rate:.0} a second, {more} KiB more at the peak");

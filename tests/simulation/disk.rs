@@ -6,41 +6,53 @@
 //! the cache still shows all of it and the next sync succeeds: Linux marks pages that it failed to write as clean.
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind};
 use std::rc::Rc;
 
 use fastrand::Rng;
-use loteria::ledger::file::Medium;
+use loteria::ledger::file::Files;
 
 use crate::chance::Chance;
 use crate::chronicle::{Happening, count, tell};
+use crate::file::SimulatedFile;
 use crate::life::{Fate, Life, Operation, killed};
 use crate::mistakes::{Mistake, makes};
 
-/// Which of the two files.
+/// Which of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
     Bets,
     Closings,
+    State,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Change {
     Write { at: usize, bytes: Vec<u8> },
     Cut(usize),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct FileState {
     pub cache: Vec<u8>,
     pub durable: Vec<u8>,
     unsynced: Vec<Change>,
+    /// Grows when another file takes its name.
+    pub inode: usize,
 }
 
 impl FileState {
-    fn append(&mut self, bytes: &[u8]) {
-        self.unsynced.push(Change::Write { at: self.cache.len(), bytes: bytes.to_vec() });
-        self.cache.extend_from_slice(bytes);
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        let change = Change::Write { at, bytes: bytes.to_vec() };
+        change.apply(&mut self.cache);
+        self.unsynced.push(change);
+    }
+
+    /// Puts other contents in its place.
+    pub fn put(&mut self, contents: Vec<u8>) {
+        self.unsynced.clear();
+        self.durable.clone_from(&contents);
+        self.cache = contents;
     }
 
     fn sync(&mut self) {
@@ -92,7 +104,9 @@ impl Change {
 /// The disk of the server's machine.
 #[derive(Debug)]
 pub struct Disk {
-    files: [FileState; 2],
+    files: [FileState; 3],
+    /// What the files hold that something other than a crash has changed since, if it has.
+    pub genuine: Option<[FileState; 3]>,
     random: Rng,
     /// True if it fails now and then.
     pub is_faulty: bool,
@@ -110,21 +124,62 @@ pub const UNLIMITED: usize = usize::MAX >> 1;
 
 impl Disk {
     pub fn new(random: Rng, is_faulty: bool) -> Disk {
-        let files = [FileState::default(), FileState::default()];
-        Disk { files, random, is_faulty, room: UNLIMITED, has_failed_sync: false, is_recovering: false, version: 0 }
+        let files = Default::default();
+        Disk {
+            files,
+            genuine: None,
+            random,
+            is_faulty,
+            room: UNLIMITED,
+            has_failed_sync: false,
+            is_recovering: false,
+            version: 0,
+        }
     }
 
     pub fn file(&self, name: Name) -> &FileState {
         &self.files[name as usize]
     }
 
+    pub fn file_mut(&mut self, name: Name) -> &mut FileState {
+        self.version += 1;
+        &mut self.files[name as usize]
+    }
+
+    /// What a file would hold if only the server and crashes had changed it.
+    pub fn genuine(&self, name: Name) -> &FileState {
+        &self.genuine.as_ref().unwrap_or(&self.files)[name as usize]
+    }
+
+    /// Something other than a crash is about to change a file.
+    pub fn keep_genuine(&mut self) {
+        self.genuine = Some(self.files.clone());
+    }
+
+    /// True if a server that has `name` open can see that it is not the genuine file.
+    pub fn has_visibly_changed(&self, name: Name) -> bool {
+        let (file, genuine) = (self.file(name), self.genuine(name));
+        file.inode != genuine.inode || file.cache.len() != genuine.cache.len()
+    }
+
+    /// The operator puts back what was changed.
+    pub fn restore(&mut self) {
+        if let Some(genuine) = self.genuine.take() {
+            self.files = genuine;
+            self.version += 1;
+        }
+    }
+
     /// A process opens the files to recover what they hold.
-    pub fn open(disk: &Rc<RefCell<Disk>>, life: &Rc<Life>) -> (SimulatedFile, SimulatedFile) {
+    pub fn open(disk: &Rc<RefCell<Disk>>, life: &Rc<Life>) -> Files<SimulatedFile> {
         let mut state = disk.borrow_mut();
         (state.has_failed_sync, state.is_recovering) = (false, true);
         drop(state);
-        let file = |name| SimulatedFile { disk: Rc::clone(disk), life: Rc::clone(life), name, position: 0 };
-        (file(Name::Bets), file(Name::Closings))
+        let file = |name| {
+            let inode = disk.borrow().file(name).inode;
+            SimulatedFile { disk: Rc::clone(disk), life: Rc::clone(life), name, inode, position: 0 }
+        };
+        Files { bets: file(Name::Bets), closings: file(Name::Closings), state: file(Name::State) }
     }
 
     /// The process has recovered what the files hold.
@@ -165,7 +220,7 @@ impl Disk {
         }
     }
 
-    fn write(&mut self, life: &Life, name: Name, bytes: &[u8]) -> io::Result<usize> {
+    pub fn write(&mut self, life: &Life, name: Name, bytes: &[u8]) -> io::Result<usize> {
         let mut length = bytes.len().min(self.room);
         match life.operate(Operation::Disk) {
             Fate::Alive => {}
@@ -203,10 +258,31 @@ impl Disk {
         if self.room < UNLIMITED {
             self.room -= bytes.len();
         }
-        self.files[name as usize].append(bytes);
+        let file = &mut self.files[name as usize];
+        file.write(file.cache.len(), bytes);
     }
 
-    fn cut(&mut self, life: &Life, name: Name, bytes: usize) -> io::Result<()> {
+    /// The state file is written over within its room, so it fails less often than one that grows.
+    pub fn overwrite(&mut self, life: &Life, name: Name, at: usize, bytes: &[u8]) -> io::Result<()> {
+        let fate = life.operate(Operation::Disk);
+        let fails = self.is_faulty && self.random.one_in(20);
+        let length = match fate {
+            Fate::Dead => return Err(killed()),
+            Fate::Alive if !fails => bytes.len(),
+            Fate::Alive | Fate::Dies => self.random.usize(0..=bytes.len()),
+        };
+        self.version += 1;
+        self.files[name as usize].write(at, &bytes[..length]);
+        match fate {
+            Fate::Alive if !fails => Ok(()),
+            _ => {
+                count(Happening::TornState);
+                Err(io::Error::other("the disk fails to write the state"))
+            }
+        }
+    }
+
+    pub fn cut(&mut self, life: &Life, name: Name, bytes: usize) -> io::Result<()> {
         if life.is_over() || (!self.has_failed_sync && life.operate(Operation::Disk) != Fate::Alive) {
             return Err(killed());
         }
@@ -233,7 +309,7 @@ impl Disk {
         Ok(())
     }
 
-    fn sync(&mut self, life: &Life, name: Name) -> io::Result<()> {
+    pub fn sync(&mut self, life: &Life, name: Name) -> io::Result<()> {
         match life.operate(Operation::Disk) {
             Fate::Alive => {}
             Fate::Dies if self.random.bool() => {
@@ -257,58 +333,5 @@ impl Disk {
         tell(|| format!("disk: {name:?} synced"));
         self.files[name as usize].sync();
         Ok(())
-    }
-}
-
-/// An open file of the simulated disk.
-#[derive(Debug)]
-pub struct SimulatedFile {
-    disk: Rc<RefCell<Disk>>,
-    /// The life of the process that has it open.
-    life: Rc<Life>,
-    name: Name,
-    position: usize,
-}
-
-impl Read for SimulatedFile {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let disk = self.disk.borrow();
-        let rest = &disk.file(self.name).cache[self.position..];
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        self.position += length;
-        Ok(length)
-    }
-}
-
-impl Write for SimulatedFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.disk.borrow_mut().write(&self.life, self.name, bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for SimulatedFile {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let length = self.disk.borrow().file(self.name).cache.len();
-        self.position = match to {
-            SeekFrom::Start(position) => position as usize,
-            SeekFrom::End(offset) => (length as i64 + offset) as usize,
-            SeekFrom::Current(offset) => (self.position as i64 + offset) as usize,
-        };
-        Ok(self.position as u64)
-    }
-}
-
-impl Medium for SimulatedFile {
-    fn set_len(&mut self, bytes: u64) -> io::Result<()> {
-        self.disk.borrow_mut().cut(&self.life, self.name, bytes as usize)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.disk.borrow_mut().sync(&self.life, self.name)
     }
 }

@@ -37,6 +37,7 @@ impl World {
             &mut self.random,
         );
         match started {
+            Ok(_) if self.disk.borrow().genuine.is_some() => Err("a start takes a file that was changed".to_owned()),
             Ok((server, summary)) => {
                 tell(|| format!("server: starts with {summary:?}"));
                 if server.central().lottery().is_drawn() {
@@ -47,7 +48,7 @@ impl World {
                 (self.server, self.watch) = (Some(server), Watch::default());
                 Ok(())
             }
-            Err(RecoveryError::Io(error)) => {
+            Err(RecoveryError::Io { error, .. }) => {
                 count(Happening::RecoveryInterrupted);
                 tell(|| format!("server: does not start: {error}"));
                 life.end();
@@ -55,6 +56,13 @@ impl World {
                     // Only a restart of the machine tells what the disk holds.
                     self.lose_power();
                 }
+                Ok(())
+            }
+            Err(refused) if self.disk.borrow().genuine.is_some() => {
+                count(Happening::ChangeFound);
+                tell(|| format!("server: does not start: {refused}"));
+                life.end();
+                self.disk.borrow_mut().restore();
                 Ok(())
             }
             Err(damaged) => Err(format!("a crash is taken for damage: {damaged}")),
@@ -110,6 +118,7 @@ impl World {
         }
         server.life.end();
         self.network.borrow_mut().lose_server();
+        self.restore_unless_altered();
     }
 
     pub fn stop_server(&mut self) {
@@ -125,7 +134,9 @@ impl World {
     pub fn lose_power(&mut self) {
         if self.climate.settings.sync == SyncPolicy::Always {
             self.kill_server();
-            self.disk.borrow_mut().lose_power();
+            let mut disk = self.disk.borrow_mut();
+            disk.restore();
+            disk.lose_power();
         }
     }
 

@@ -35,7 +35,7 @@ impl Invariants {
             return check_acknowledged(agencies, &self.surviving);
         }
         self.version = Some(disk.version);
-        let (bets, closings) = (disk.file(Name::Bets), disk.file(Name::Closings));
+        let (bets, closings) = (disk.genuine(Name::Bets), disk.genuine(Name::Closings));
         let shown = standing(&bets.cache, &closings.cache, agencies)?;
         if is_up && [&bets.cache, &closings.cache].iter().any(|file| file.last().is_some_and(|&byte| byte != b'\n')) {
             return Err("a running server leaves an unfinished row in a file".to_owned());

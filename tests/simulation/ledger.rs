@@ -12,7 +12,7 @@ use loteria::ledger::{Commit, Ledger, Outcome};
 
 use crate::chance::Chance;
 use crate::chronicle::{Happening, count, tell};
-use crate::disk::SimulatedFile;
+use crate::file::SimulatedFile;
 use crate::life::{Fate, Life, Operation};
 use crate::mistakes::{Mistake, makes};
 use crate::server::Clock;

@@ -5,7 +5,8 @@
 //! After every step: nothing acknowledged would be missing after the worst crash that can happen now; no bet is stored
 //! twice; an agency's order is kept; no winner is told early, twice different, or to another agency; nothing is applied
 //! while a commit is in flight; shares of a turn are kept; a server that sleeps has forgotten no connection; buffers are
-//! within their limits. After healing, every agency finishes and is told the right winners.
+//! within their limits; nothing is acknowledged once something else has changed a file, and no start takes what was
+//! changed. After healing, every agency finishes and is told the right winners.
 //!
 //! A seed that fails is printed, told step by step, and replayed by `SIMULATION_SEED=n`. `SIMULATION_SEEDS=n` runs that
 //! many, as `make simulate` does. `make simulate-faults` shows that it sees: it finds every planted mistake.
@@ -15,7 +16,8 @@
 //! | `world` | one world and its steps |
 //! | `hosting`, `clients`, `misfortunes` | steps of the server, of agencies, and misfortunes |
 //! | `server`, `life` | the server's process and its death |
-//! | `ledger`, `disk` | storage that fails and settles late |
+//! | `ledger`, `disk`, `file` | storage that fails and settles late |
+//! | `meddling` | people who change the files |
 //! | `network`, `pipe`, `socket` | connections and their edges of readiness |
 //! | `agencies`, `strangers` | the parties that connect |
 //! | `invariants`, `watch`, `reads` | invariants of the files, the server, its shares |
@@ -28,10 +30,12 @@ mod clients;
 mod disk;
 #[cfg(feature = "planted-faults")]
 mod faults;
+mod file;
 mod hosting;
 mod invariants;
 mod ledger;
 mod life;
+mod meddling;
 mod misfortunes;
 mod mistakes;
 mod network;

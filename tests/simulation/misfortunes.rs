@@ -7,7 +7,7 @@ use crate::world::World;
 
 impl World {
     pub fn misfortune(&mut self) {
-        match self.random.usize(0..17) {
+        match self.random.usize(0..19) {
             0..=3 => self.doom_server(),
             4 => self.stop_server(),
             5 => self.lose_power(),
@@ -28,6 +28,7 @@ impl World {
             12 => self.network.borrow_mut().find_out(),
             13 | 14 => self.duplicate(),
             15 => self.kill_stranger(),
+            16 | 17 => self.meddle(),
             _ => self.change_room(),
         }
     }

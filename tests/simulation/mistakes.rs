@@ -20,6 +20,8 @@ pub enum Mistake {
     RecoveredUnsynced,
     /// Closings are forgotten at a start.
     ClosedForgotten,
+    /// The state says nothing at a start.
+    StateIgnored,
     /// A connection's share of a turn is not kept.
     ShareIgnored,
     /// A client goes on one bet too early.
@@ -37,6 +39,7 @@ impl Mistake {
         Mistake::TornRowLeft,
         Mistake::RecoveredUnsynced,
         Mistake::ClosedForgotten,
+        Mistake::StateIgnored,
         Mistake::ShareIgnored,
         Mistake::ResumeOffByOne,
     ];

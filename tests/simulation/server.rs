@@ -103,13 +103,13 @@ impl Process {
         life: Rc<Life>,
         random: &mut Rng,
     ) -> Result<(Process, Summary), RecoveryError<Contradiction>> {
-        let (bets, closings) = Disk::open(disk, &life);
+        let files = Disk::open(disk, &life);
         let mut lottery = Lottery::new(settings.agencies);
         let replay = |step: Recovered<'_>| match step {
             Recovered::Closing(_) if makes(Mistake::ClosedForgotten) => Ok(()),
             step => central::restore(&mut lottery, step),
         };
-        let (file, summary) = FileLedger::recover(bets, closings, settings.sync, replay)?;
+        let (file, summary) = FileLedger::recover(files, settings.sync, replay)?;
         disk.borrow_mut().end_recovery();
         let desk = Rc::new(RefCell::new(Desk::new(settings.temper)));
         let ledger = SimulatedLedger {

@@ -1,36 +1,14 @@
 //! A file that only grows, by whole appends.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 
+use blake3::Hasher;
 use thiserror::Error;
 
-use crate::config::server::SyncPolicy;
-
-/// The operations that a journal needs of its file. Writes go to the end, wherever reading stands.
-pub trait Medium: Read + Write + Seek {
-    /// Cuts the file to its first `bytes` bytes.
-    ///
-    /// # Errors
-    /// The system's.
-    fn set_len(&mut self, bytes: u64) -> io::Result<()>;
-
-    /// Returns once what was written, and the length, would survive a power loss: fdatasync(2).
-    ///
-    /// # Errors
-    /// The system's. The contents of the file are unknown from then on.
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-impl Medium for File {
-    fn set_len(&mut self, bytes: u64) -> io::Result<()> {
-        File::set_len(self, bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-}
+use super::SyncPolicy;
+use super::digest::{Extent, extent};
+use super::medium::{self, Change, Medium};
 
 /// Reason why an append failed.
 #[derive(Debug, Error)]
@@ -40,28 +18,54 @@ pub enum AppendError {
     NotStored(io::Error),
     /// The contents of the file are unknown: a sync failed, or cutting back a failed write did. Trying again could
     /// succeed for pages that are gone, so the program must end, and recovery will tell.
-    #[error("{0}; what is on disk can't be known any more")]
-    Unknown(io::Error),
+    #[error("{}: {error}; what is on disk can't be known any more", path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// The file is no longer the one that was written, so what was acknowledged may not be in it.
+    #[error("{} was changed while the server ran: {change}; put back what was stored, then start again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The change.
+        change: Change,
+    },
 }
 
 /// An append-only file.
 #[derive(Debug)]
-pub struct Journal<M> {
+pub(super) struct Journal<M> {
     medium: M,
     sync: SyncPolicy,
-    /// The length of the file, in bytes, between appends.
-    length: u64,
+    /// Everything that the file holds between appends.
+    written: Hasher,
 }
 
+/// An end of a journal, to cut it back to.
+pub(super) struct Mark(Hasher);
+
 impl<M: Medium> Journal<M> {
-    /// A journal at the end of a file of `length` bytes.
-    pub(super) fn new(medium: M, sync: SyncPolicy, length: u64) -> Journal<M> {
-        Journal { medium, sync, length }
+    /// A journal at the end of a file that holds `written`.
+    pub fn new(medium: M, sync: SyncPolicy, written: Hasher) -> Journal<M> {
+        Journal { medium, sync, written }
     }
 
-    /// The length of the file in bytes.
-    pub(super) fn length(&self) -> u64 {
-        self.length
+    /// The end of the file.
+    pub fn mark(&self) -> Mark {
+        Mark(self.written.clone())
+    }
+
+    /// The whole file.
+    pub fn extent(&self) -> Extent {
+        extent(&self.written)
+    }
+
+    /// The file as it would be with `bytes` appended.
+    pub fn extent_with(&self, bytes: &[u8]) -> Extent {
+        extent(self.written.clone().update(bytes))
     }
 
     /// Appends `bytes` with one write (more if the system takes them in pieces) and one sync. Does nothing if there are
@@ -69,38 +73,58 @@ impl<M: Medium> Journal<M> {
     ///
     /// # Errors
     /// See [`AppendError`].
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), AppendError> {
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), AppendError> {
         if bytes.is_empty() {
             return Ok(());
         }
-        if let Err(error) = write_all(&mut self.medium, bytes) {
-            self.cut_back_to(self.length)?;
+        if let Err(FailedWrite { written, error }) = write_all(&mut self.medium, bytes) {
+            let length = self.written.count();
+            self.cut(length + written as u64, length)?;
             return Err(AppendError::NotStored(error));
         }
         if let Err(error) = self.sync() {
             self.give_up();
-            return Err(AppendError::Unknown(error));
+            return Err(self.unknown(error));
         }
-        self.length += bytes.len() as u64;
+        self.written.update(bytes);
         Ok(())
     }
 
-    /// Takes everything behind the first `length` bytes out of the file again, for good: were it still there after a
-    /// crash, an agency that was told that its batch is not stored would find it stored.
+    /// Takes everything behind `mark` out of the file again.
     ///
     /// # Errors
-    /// [`AppendError::Unknown`].
-    pub(super) fn cut_back_to(&mut self, length: u64) -> Result<(), AppendError> {
-        self.medium.set_len(length).and_then(|()| self.sync()).map_err(AppendError::Unknown)?;
-        self.length = length;
+    /// [`AppendError::Unknown`] or [`AppendError::Changed`].
+    pub fn cut_back_to(&mut self, Mark(written): Mark) -> Result<(), AppendError> {
+        self.cut(self.written.count(), written.count())?;
+        self.written = written;
         Ok(())
+    }
+
+    /// Checks that the file is the one at its path, and holds as much as was written.
+    ///
+    /// # Errors
+    /// [`AppendError::Changed`].
+    pub fn check(&self) -> Result<(), AppendError> {
+        self.check_length(self.written.count())
+    }
+
+    /// Cuts the file from one length to another, for good: were the rest still there after a crash, an agency that was
+    /// told that its batch is not stored would find it stored. A file that others have cut would be filled up with zeros.
+    fn cut(&mut self, from: u64, to: u64) -> Result<(), AppendError> {
+        self.check_length(from)?;
+        self.medium.set_len(to).and_then(|()| self.sync()).map_err(|error| self.unknown(error))
+    }
+
+    fn check_length(&self, bytes: u64) -> Result<(), AppendError> {
+        let path = || self.medium.path().to_owned();
+        medium::check(&self.medium, bytes).map_err(|change| AppendError::Changed { path: path(), change })
     }
 
     /// Takes bytes that could not be synced out of the file, if it can. The system still shows them, though the disk may
     /// not hold them, and reports the next sync as good: the next run would count these rows as stored.
     fn give_up(&mut self) {
         // The program ends in any case.
-        let _ = self.medium.set_len(self.length);
+        let _ = self.medium.set_len(self.written.count());
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -109,15 +133,26 @@ impl<M: Medium> Journal<M> {
             SyncPolicy::Never => Ok(()),
         }
     }
+
+    fn unknown(&self, error: io::Error) -> AppendError {
+        AppendError::Unknown { path: self.medium.path().to_owned(), error }
+    }
 }
 
-fn write_all(medium: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match medium.write(bytes) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
+/// A write that stopped after `written` bytes.
+struct FailedWrite {
+    written: usize,
+    error: io::Error,
+}
+
+fn write_all(medium: &mut impl Write, bytes: &[u8]) -> Result<(), FailedWrite> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match medium.write(&bytes[written..]) {
+            Ok(0) => return Err(FailedWrite { written, error: ErrorKind::WriteZero.into() }),
+            Ok(more) => written += more,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(FailedWrite { written, error }),
         }
     }
     Ok(())

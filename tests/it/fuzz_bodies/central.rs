@@ -11,7 +11,7 @@ use loteria::buffer::Buffer;
 use loteria::central::credentials::Credentials;
 use loteria::central::{self, Central, ConnectionId, Event, Limits, Now, Wants};
 use loteria::config::Credential;
-use loteria::ledger::file::{FileLedger, SyncPolicy};
+use loteria::ledger::file::{FileLedger, Files, SyncPolicy};
 use loteria::ledger::{Ledger, Outcome, Recovered};
 use loteria::lottery::Lottery;
 use loteria::protocol::{self, Batch, Message, MessageLimits, Scanner};
@@ -39,8 +39,7 @@ pub fn central(bytes: &[u8]) {
 struct World {
     central: Central,
     ledger: FileLedger<Memory>,
-    bets: Memory,
-    closings: Memory,
+    files: Files<Memory>,
     now: Now,
     ids: SlotMap<ConnectionId, ()>,
     peers: [Option<Peer>; PEERS],
@@ -70,18 +69,17 @@ fn limits() -> Limits {
     }
 }
 
-fn recover(bets: &Memory, closings: &Memory, lottery: &mut Lottery) -> FileLedger<Memory> {
+fn recover(files: &Files<Memory>, lottery: &mut Lottery) -> FileLedger<Memory> {
     let replay = |step: Recovered<'_>| central::restore(lottery, step);
-    let (ledger, _) =
-        FileLedger::recover(bets.clone(), closings.clone(), SyncPolicy::Always, replay).expect("it recovers");
+    let (ledger, _) = FileLedger::recover(files.clone(), SyncPolicy::Always, replay).expect("it recovers");
     ledger
 }
 
 impl World {
     fn new(asks_for_credentials: bool, has_agencies: bool) -> World {
-        let (bets, closings) = (Memory::default(), Memory::default());
+        let files = Files { bets: Memory::default(), closings: Memory::default(), state: Memory::default() };
         let mut lottery = Lottery::new(if has_agencies { AGENCIES } else { 0 });
-        let ledger = recover(&bets, &closings, &mut lottery);
+        let ledger = recover(&files, &mut lottery);
         let secret = Credential::new(SECRET).expect("short");
         let credentials = (1..=AGENCIES).map(|agency| (agency, secret.clone()));
         let credentials = asks_for_credentials.then(|| Credentials::new(credentials));
@@ -89,8 +87,7 @@ impl World {
         World {
             central: Central::new(limits(), credentials, lottery),
             ledger,
-            bets,
-            closings,
+            files,
             now: Now { instant: Instant::now(), today },
             ids: SlotMap::new(),
             peers: std::array::from_fn(|_| None),
@@ -115,8 +112,8 @@ impl World {
             9 => self.end_input(peer),
             10 => self.disconnect(peer),
             11 => self.pass_time(script.byte()),
-            12 => self.bets.fill_up(script.below(64)),
-            13 => self.closings.fill_up(script.below(8)),
+            12 => self.files.bets.fill_up(script.below(64)),
+            13 => self.files.closings.fill_up(script.below(8)),
             end => {
                 self.settle();
                 self.end_turn(end == 15);
@@ -242,7 +239,7 @@ impl World {
 
     /// The lottery counts the bets as stored that the file holds.
     fn check_file(&self) {
-        let bytes = self.bets.bytes();
+        let bytes = self.files.bets.bytes();
         let mut rows = load_bets(bytes.as_slice());
         let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
         while let Some(bet) = rows.next_bet().expect("only whole rows are committed") {
@@ -258,7 +255,7 @@ impl World {
     fn check_recovery(&self) {
         let before = self.central.lottery();
         let mut after = Lottery::new(before.agencies());
-        recover(&self.bets, &self.closings, &mut after);
+        recover(&self.files, &mut after);
         for agency in 1..=before.agencies() {
             assert_eq!(after.standing(agency), before.standing(agency));
             assert_eq!(after.stored(agency), before.stored(agency));

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::rc::Rc;
 
-use loteria::ledger::file::Medium;
+use loteria::ledger::file::{AtPath, Medium};
 
 /// Every clone is the same file.
 #[derive(Clone, Debug, Default)]
@@ -88,5 +89,21 @@ impl Medium for Memory {
 
     fn sync(&mut self) -> io::Result<()> {
         if self.0.borrow().syncs_fail { Err(ErrorKind::Other.into()) } else { Ok(()) }
+    }
+
+    fn overwrite(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let file = &mut *self.0.borrow_mut();
+        let (start, end) = (offset as usize, offset as usize + bytes.len());
+        file.bytes.resize(end.max(file.bytes.len()), 0);
+        file.bytes[start..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn path(&self) -> &Path {
+        Path::new("memory")
+    }
+
+    fn at_path(&self) -> io::Result<AtPath> {
+        Ok(AtPath::Same { length: self.0.borrow().bytes.len() as u64 })
     }
 }

@@ -1,38 +1,41 @@
-//! Recovery from any two files: it refuses and changes nothing, or it leaves files that recover to the same again.
+//! Recovery from any three files: it refuses and changes nothing, or it leaves files that recover to the same again.
 
 use loteria::bet::load_bets;
 use loteria::central::restore;
-use loteria::ledger::file::{FileLedger, RecoveryError, Summary, SyncPolicy};
+use loteria::ledger::file::{FileLedger, Files, RecoveryError, State, Summary, SyncPolicy};
 use loteria::lottery::{Contradiction, Lottery};
 
 use super::memory::Memory;
 
 const AGENCIES: u32 = 3;
 
-/// The two files are divided by the first byte 0xFF, which UTF-8 never has.
+/// The three files are divided by the first two bytes 0xFF, which UTF-8 never has.
 pub fn recovery(bytes: &[u8]) {
-    let mut files = bytes.splitn(2, |&byte| byte == 0xff);
-    let bets = Memory::holding(files.next().unwrap_or_default());
-    let closings = Memory::holding(files.next().unwrap_or_default());
-    let (bets_before, closings_before) = (bets.bytes(), closings.bytes());
+    let mut contents = bytes.splitn(3, |&byte| byte == 0xff);
+    let mut next = || Memory::holding(contents.next().unwrap_or_default());
+    let files = Files { bets: next(), closings: next(), state: next() };
+    let contents = || [&files.bets, &files.closings, &files.state].map(Memory::bytes);
+    let before = contents();
 
-    let Ok(recovered) = recover(&bets, &closings) else {
-        assert_eq!((bets.bytes(), closings.bytes()), (bets_before, closings_before), "refused, and changed");
+    let Ok(recovered) = recover(&files) else {
+        assert_eq!(contents(), before, "refused, and changed");
         return;
     };
-    let cut = bets_before.len() + closings_before.len() - bets.bytes().len() - closings.bytes().len();
-    assert_eq!(recovered.truncated_bytes, cut as u64);
-    assert!(bets_before.starts_with(&bets.bytes()) && closings_before.starts_with(&closings.bytes()));
-    assert_eq!(count(&bets.bytes()), recovered.bets);
+    let [bets, closings, state] = contents();
+    assert_eq!(recovered.truncated_bytes as usize, before[0].len() + before[1].len() - bets.len() - closings.len());
+    assert!(before[0].starts_with(&bets) && before[1].starts_with(&closings));
+    assert_eq!(count(&bets), recovered.bets);
+    let verified = State::read(&state).expect("it is written at every start").bets;
+    assert_eq!(verified.length, bets.len() as u64);
 
-    let again = recover(&bets, &closings).expect("what recovery left is whole");
-    assert_eq!(again, Summary { truncated_bytes: 0, ..recovered });
+    let again = recover(&files).expect("what recovery left is whole, and as the state says");
+    assert_eq!(again, Summary { truncated_bytes: 0, verified_bytes: verified.length, ..recovered });
 }
 
-fn recover(bets: &Memory, closings: &Memory) -> Result<Summary, RecoveryError<Contradiction>> {
+fn recover(files: &Files<Memory>) -> Result<Summary, RecoveryError<Contradiction>> {
     let mut lottery = Lottery::new(AGENCIES);
     let replay = |step: loteria::ledger::Recovered<'_>| restore(&mut lottery, step);
-    let (_, summary) = FileLedger::recover(bets.clone(), closings.clone(), SyncPolicy::Always, replay)?;
+    let (_, summary) = FileLedger::recover(files.clone(), SyncPolicy::Always, replay)?;
     Ok(summary)
 }
 
