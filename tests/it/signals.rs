@@ -65,6 +65,7 @@ fn an_idle_server_ends() {
 fn a_server_ends_while_it_reads_what_is_stored() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("bets.csv"), Bet::of(1, 1, 1).row().repeat(100_000)).expect("written");
+    fs::write(folder.path().join("bets.csv.closed"), "").expect("written");
     let server = start(programs().server(folder.path()).env("LOGGING_LEVEL", "DEBUG"));
     wait_for(&server, "action: config");
     end_by(Signal::TERM, server);
