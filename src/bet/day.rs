@@ -1,13 +1,11 @@
 //! A day, as birthdates are.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
 use thiserror::Error;
-use time::macros::date;
-use time::{Date, Month, OffsetDateTime};
+use time::OffsetDateTime;
 
-use super::fast::digits;
+use super::fast::{dates, digits};
 
 /// A day of the calendar, without a time zone.
 ///
@@ -22,38 +20,45 @@ use super::fast::digits;
 /// # Ok::<(), loteria::bet::NotADay>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Day(Date);
+pub struct Day {
+    /// Days since 1970-01-01, negative before.
+    days: i32,
+}
 
 const SECONDS_A_DAY: i64 = 86_400;
-/// The day of 1970-01-01 by the count of `time`.
-const JULIAN_1970: i32 = 2_440_588;
-/// Years of four digits.
-const YEARS: RangeInclusive<i32> = 0..=9999;
 
 impl Day {
+    /// The first day with a year of four digits.
+    const FIRST: Day = Day::of(0, 1, 1);
+
     /// The first birthdate that is accepted.
-    pub const OLDEST_BIRTHDATE: Day = Day(date!(1900 - 01 - 01));
+    pub const OLDEST_BIRTHDATE: Day = Day::of(1900, 1, 1);
 
     /// The last day with a year of four digits, for readers that accept any birthdate once stored.
-    pub const LAST: Day = Day(date!(9999 - 12 - 31));
+    pub const LAST: Day = Day::of(9999, 12, 31);
+
+    /// The day with this date, which is in the calendar.
+    const fn of(year: u32, month: u32, day: u32) -> Day {
+        Day { days: dates::days_of(year, month, day) }
+    }
 
     /// Today in UTC.
     pub fn today() -> Day {
-        Day(OffsetDateTime::now_utc().date())
+        let days = OffsetDateTime::now_utc().unix_timestamp() / SECONDS_A_DAY;
+        Day::from_unix_seconds(days * SECONDS_A_DAY).unwrap_or(Day::LAST)
     }
 
     /// The day that begins at this many seconds after 1970-01-01 00:00 UTC (before, if negative).
     ///
     /// `None` if no day from the year 0 to 9999 begins there.
     pub fn from_unix_seconds(seconds: i64) -> Option<Day> {
-        let days = i32::try_from(seconds / SECONDS_A_DAY).ok().filter(|_| seconds % SECONDS_A_DAY == 0)?;
-        let date = Date::from_julian_day(days.checked_add(JULIAN_1970)?).ok()?;
-        YEARS.contains(&date.year()).then_some(Day(date))
+        let day = Day { days: i32::try_from(seconds / SECONDS_A_DAY).ok()? };
+        (day.unix_seconds() == seconds && (Day::FIRST..=Day::LAST).contains(&day)).then_some(day)
     }
 
     /// Seconds from 1970-01-01 00:00 UTC to this day's 00:00 UTC.
     pub fn unix_seconds(self) -> i64 {
-        i64::from(self.0.to_julian_day() - JULIAN_1970) * SECONDS_A_DAY
+        i64::from(self.days) * SECONDS_A_DAY
     }
 
     /// The day that these bytes say as `YYYY-MM-DD`: four, two and two digits, nothing else.
@@ -64,15 +69,14 @@ impl Day {
         };
         let digits = [thousands, hundreds, tens, units, month_tens, month_units, day_tens, day_units];
         let [century, year, month, day] = digits::number_pairs(digits)?;
-        let month = Month::try_from(month as u8).ok()?;
-        Date::from_calendar_date((100 * century + year) as i32, month, day as u8).ok().map(Day)
+        let year = 100 * century + year;
+        dates::is_date(year, month, day).then(|| Day::of(year, month, day))
     }
 
     /// Year, month and day of the month.
     #[inline(always)]
     pub fn date(self) -> (u32, u32, u32) {
-        let (year, month, day) = self.0.to_calendar_date();
-        (year as u32, u8::from(month).into(), day.into())
+        dates::date_of(self.days)
     }
 }
 

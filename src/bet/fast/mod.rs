@@ -2,6 +2,7 @@
 //!
 //! Each function does what a plain one would do. That plain twin is in the tests of the same file, which compare the two.
 
+pub mod dates;
 pub mod digits;
 pub mod rows;
 pub mod text;
