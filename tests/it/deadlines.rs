@@ -118,8 +118,10 @@ fn unread_replies_take_a_bounded_part_of_the_kernels_memory() {
         most = most.max(server.send_queues().into_iter().sum());
     }
     assert!((1..=262_144).contains(&most), "{most} bytes wait to be sent");
-    wait_for(&server.process, "action: close_connection");
-    assert_eq!(server.send_queues(), [0; 0], "what it does not read is dropped with it");
+    let until = Instant::now() + Duration::from_secs(20);
+    while !server.send_queues().is_empty() {
+        assert!(Instant::now() < until, "unread replies outlast their connection");
+    }
 }
 
 #[test]
