@@ -50,6 +50,8 @@ pub(super) struct Connection<S> {
     /// True if the socket may hold input: an edge-triggered poll reports it once and not again until it was read to
     /// `WouldBlock`.
     pub is_readable: bool,
+    /// True once both of its sides are closed, or it was reset.
+    pub is_over: bool,
     phase: Phase,
 }
 
@@ -82,7 +84,7 @@ pub(super) enum Written {
 
 impl<S: Socket> Connection<S> {
     pub fn new(socket: S, peer: SocketAddr) -> Connection<S> {
-        Connection { socket, peer, is_readable: false, phase: Phase::Open }
+        Connection { socket, peer, is_readable: false, is_over: false, phase: Phase::Open }
     }
 
     /// Reads what there is, at most as much as `buffer` holds.

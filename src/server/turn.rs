@@ -174,36 +174,30 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     /// came meanwhile before each slice of a bulk sender.
     fn read(&mut self, world: &mut impl World, now: Now) -> io::Result<()> {
         self.schedule.begin_turn();
-        self.take_ready(now);
+        self.take_ready();
         while let Some(grant) = self.schedule.grant() {
             if grant.is_bulk {
                 world.poll(&mut self.ready)?;
-                self.take_ready(now);
+                self.take_ready();
             }
             self.read_slice(grant, now);
         }
         Ok(())
     }
 
-    fn take_ready(&mut self, now: Now) {
-        let mut ready = std::mem::take(&mut self.ready);
-        for Ready { id, is_readable, is_writable, is_over } in ready.drain(..) {
+    fn take_ready(&mut self) {
+        for Ready { id, is_readable, is_writable, is_over } in self.ready.drain(..) {
             // It may have been closed since.
             let Some(connection) = self.connections.get_mut(id) else { continue };
-            // Nothing is read or written there that would tell.
-            if is_over && self.central.wants(id) == Wants::Draw {
-                self.close(id, now);
-                continue;
-            }
-            if is_readable {
-                connection.is_readable = true;
+            connection.is_over |= is_over;
+            if is_readable || is_over {
+                connection.is_readable |= is_readable;
                 self.schedule.list(id);
             }
             if is_writable {
                 self.writable.push(id);
             }
         }
-        self.ready = ready;
     }
 
     fn read_slice(&mut self, Grant { id, bytes, .. }: Grant, now: Now) {
@@ -227,7 +221,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             _ => {}
         }
         self.schedule.took(id, taken, self.central.staged_bytes() > staged_before);
-        self.reschedule(id);
+        self.reschedule(id, now);
     }
 
     /// Keeps the input of a lingering connection from resetting it.
@@ -245,12 +239,14 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     }
 
     /// Puts a connection where it is found when it can go on.
-    fn reschedule(&mut self, id: ConnectionId) {
+    fn reschedule(&mut self, id: ConnectionId, now: Now) {
         let Some(connection) = self.connections.get(id) else { return };
         match self.central.wants(id) {
             Wants::Turn => self.schedule.list(id),
             Wants::Input if connection.is_readable => self.schedule.list(id),
             Wants::Settlement => self.schedule.hold(id),
+            // Nothing is read or written there that would tell.
+            Wants::Draw if connection.is_over => return self.close(id, now),
             // A poll reports it, or a write goes on with it.
             Wants::Input | Wants::Room | Wants::Draw | Wants::Close => {}
         }
@@ -318,7 +314,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
                 self.close(id, now);
             }
         } else {
-            self.reschedule(id);
+            self.reschedule(id, now);
         }
     }
 

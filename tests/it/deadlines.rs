@@ -117,7 +117,8 @@ fn unread_replies_take_a_bounded_part_of_the_kernels_memory() {
     while !server.process.lines().iter().any(|line| line.contains("UNREAD_TIMEOUT")) {
         most = most.max(server.send_queues().into_iter().sum());
     }
-    assert!((1..=262_144).contains(&most), "{most} bytes wait to be sent");
+    // Without a bound, Linux keeps 4 MiB for such a connection.
+    assert!(most <= 1 << 20, "{most} bytes wait to be sent");
     let until = Instant::now() + Duration::from_secs(20);
     while !server.send_queues().is_empty() {
         assert!(Instant::now() < until, "unread replies outlast their connection");

@@ -122,6 +122,11 @@ fn a_tail_that_no_row_begins_with_is_refused() {
 }
 
 #[test]
+fn a_torn_row_stays_where_the_closings_are_damaged() {
+    refuse(format!("{ANA}{}", &LEO[..9]).as_bytes(), b"1,2,2\r\n", "agency 1 closed with 2 bets, and 1 are stored");
+}
+
+#[test]
 fn closings_that_do_not_fit_the_bets_are_refused() {
     let bets = format!("{ANA}{LEO}");
     for (closings, fault) in [
