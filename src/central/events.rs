@@ -17,7 +17,7 @@ pub enum Event<'a> {
     Lost,
 }
 
-/// What a connection needs next.
+/// The next need of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wants {
     /// Input from its socket.

@@ -156,9 +156,9 @@ impl Interrupt {
 /// Way in which a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// What was sent still arrives, and then the end.
+    /// Bytes already sent still arrive, and then the end.
     Close,
-    /// What did not arrive yet is dropped, with the connection. Otherwise the kernel would go on sending it, and a server
+    /// Bytes that did not arrive yet are dropped, with the connection. Otherwise the kernel would go on sending it, and a server
     /// that accepts it late would take it for the agency's newest connection.
     Reset,
 }

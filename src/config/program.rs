@@ -13,7 +13,7 @@ use super::{ConfigError, Key, Settings};
 /// Exit code of a program with an argument that it does not know.
 const USAGE_ERROR: u8 = 2;
 
-/// Why a file that is not UTF-8 is refused.
+/// Reason for which a file that is not UTF-8 is refused.
 pub(super) const NOT_TEXT: &str = "it is not text in UTF-8";
 
 /// A program that is configured by environment variables and a file.

@@ -115,10 +115,11 @@ fn unread_replies_take_a_bounded_part_of_the_kernels_memory() {
     reader.send(&REQUEST_WINNERS.repeat(60));
     let mut most = 0;
     while !server.process.lines().iter().any(|line| line.contains("UNREAD_TIMEOUT")) {
-        most = most.max(server.send_queues().into_iter().sum());
+        // Not their sum: the kernel's table may list a connection twice while it is read in pieces.
+        most = server.send_queues().into_iter().fold(most, usize::max);
     }
     // Without a bound, Linux keeps 4 MiB for such a connection.
-    assert!(most <= 1 << 20, "{most} bytes wait to be sent");
+    assert!((1..=262_144).contains(&most), "{most} bytes wait to be sent");
     let until = Instant::now() + Duration::from_secs(20);
     while !server.send_queues().is_empty() {
         assert!(Instant::now() < until, "unread replies outlast their connection");

@@ -105,7 +105,7 @@ impl Change {
 #[derive(Debug)]
 pub struct Disk {
     files: [FileState; 3],
-    /// What the files hold that something other than a crash has changed since, if it has.
+    /// The contents that something other than a crash has changed since, if it has.
     pub genuine: Option<[FileState; 3]>,
     random: Rng,
     /// True if it fails now and then.
@@ -146,7 +146,7 @@ impl Disk {
         &mut self.files[name as usize]
     }
 
-    /// What a file would hold if only the server and crashes had changed it.
+    /// The contents that a file would have if only the server and crashes had changed it.
     pub fn genuine(&self, name: Name) -> &FileState {
         &self.genuine.as_ref().unwrap_or(&self.files)[name as usize]
     }

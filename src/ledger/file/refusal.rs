@@ -1,4 +1,4 @@
-//! Why the files of a round can't be used, and what to do.
+//! Reasons for which the files of a round can't be used, and their remedies.
 
 use std::error::Error;
 use std::io;
@@ -16,7 +16,7 @@ pub enum RecoveryError<R: Error + 'static> {
     Io {
         /// The file.
         path: PathBuf,
-        /// What failed.
+        /// The operation that failed.
         operation: Operation,
         /// The system's error.
         error: io::Error,
