@@ -7,7 +7,7 @@
 
 use thiserror::Error;
 
-use crate::bet::Bet;
+use crate::bet::{Bet, Tally};
 use crate::planted::{Fault, planted};
 
 /// The agencies of one round and their standing.
@@ -23,8 +23,9 @@ pub struct Lottery {
 #[derive(Clone, Debug, Default)]
 struct Agency {
     /// Stored bets.
-    stored: u64,
-    staged_bets: u64,
+    stored: Tally,
+    /// Stored and staged bets.
+    staged: Tally,
     /// Documents of the winners among its bets, in the order of the bets. The staged ones come last.
     winners: Vec<u32>,
     /// The number of `winners` whose bets are stored.
@@ -103,7 +104,7 @@ pub enum Contradiction {
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     agency: u32,
-    staged_bets: u64,
+    staged: Tally,
     winners: usize,
 }
 
@@ -128,19 +129,25 @@ impl Lottery {
         if stored == agencies { Ok(()) } else { Err(Contradiction::OtherAgencies { stored, agencies }) }
     }
 
-    /// Counts a bet that is stored already.
+    /// Takes note of a bet that is stored already, if it has won. [`Lottery::restore_tally`] counts it.
     ///
     /// # Errors
     /// [`Contradiction::NoSuchAgency`].
     pub fn restore_bet(&mut self, bet: &Bet<'_>) -> Result<(), Contradiction> {
         self.find(bet.agency).map_err(|_| self.no_such(bet.agency))?;
-        let agency = self.agency_mut(bet.agency);
-        agency.stored += 1;
         if bet.has_won() {
+            let agency = self.agency_mut(bet.agency);
             agency.winners.push(bet.document);
             agency.stored_winners += 1;
         }
         Ok(())
+    }
+
+    /// Counts `bets` of `agency` that are stored already, `encoded` as [`Tally::extend`] takes them.
+    pub fn restore_tally(&mut self, agency: u32, bets: u32, encoded: &[u8]) {
+        let agency = self.agency_mut(agency);
+        agency.stored.extend(bets, encoded);
+        agency.staged = agency.stored;
     }
 
     /// Counts a closing that is stored already, of an agency with `bets` in a round of `agencies`.
@@ -150,7 +157,7 @@ impl Lottery {
     pub fn restore_closing(&mut self, agency: u32, bets: u64, agencies: u32) -> Result<(), Contradiction> {
         self.require_agencies(agencies)?;
         self.find(agency).map_err(|_| self.no_such(agency))?;
-        let stored = self.stored(agency);
+        let stored = self.stored(agency).bets;
         if stored != bets {
             return Err(Contradiction::BetsMissing { agency, closed_with: bets, stored });
         }
@@ -182,26 +189,31 @@ impl Lottery {
 
     /// The end of the staged bets of `agency`.
     pub fn mark(&self, agency: u32) -> Mark {
-        let Agency { staged_bets, ref winners, .. } = *self.agency(agency);
-        Mark { agency, staged_bets, winners: winners.len() }
+        let Agency { staged, ref winners, .. } = *self.agency(agency);
+        Mark { agency, staged, winners: winners.len() }
     }
 
     /// Takes back the bets staged for an agency since its `mark`.
     pub fn revert_to(&mut self, mark: Mark) {
         let agency = self.agency_mut(mark.agency);
-        agency.staged_bets = mark.staged_bets;
+        agency.staged = mark.staged;
         agency.winners.truncate(mark.winners);
     }
 
-    /// Stages a bet of an agency that [may register](Lottery::may_register) it.
+    /// Takes note of a bet of an agency that [may register](Lottery::may_register) it, if it has won. The batch is staged
+    /// [behind its last bet](Lottery::stage_tally).
     #[inline(always)]
     pub fn stage_bet(&mut self, bet: &Bet<'_>) {
-        let agency = self.list(bet.agency);
-        debug_assert_eq!(agency.closing, Closing::Open, "may_register was asked first");
-        agency.staged_bets += 1;
         if bet.has_won() {
-            agency.winners.push(bet.document);
+            self.agency_mut(bet.agency).winners.push(bet.document);
         }
+    }
+
+    /// Stages a batch: `bets` of `agency`, `encoded` as [`Tally::extend`] takes them.
+    pub fn stage_tally(&mut self, agency: u32, bets: u32, encoded: &[u8]) {
+        let agency = self.list(agency);
+        debug_assert_eq!(agency.closing, Closing::Open, "may_register was asked first");
+        agency.staged.extend(bets, if planted(Fault::ChecksumForgotten) { b"" } else { encoded });
     }
 
     /// Stages the closing of `agency`. True if it was open: closing twice is closing once.
@@ -217,7 +229,7 @@ impl Lottery {
     /// The agencies whose closing is staged, each with the number of bets that it closes with.
     pub fn staged_closings(&self) -> impl Iterator<Item = (u32, u64)> {
         let staged = |&agency: &u32| self.agency(agency).closing == Closing::Staged;
-        self.staged.iter().copied().filter(staged).map(|agency| (agency, self.stored_once_committed(agency)))
+        self.staged.iter().copied().filter(staged).map(|agency| (agency, self.stored_once_committed(agency).bets))
     }
 
     /// Makes the staged bets and closings final. True if the draw happens now: once, with the last closing.
@@ -227,7 +239,7 @@ impl Lottery {
         for number in staged.drain(..) {
             let agency = self.agency_mut(number);
             agency.is_listed = false;
-            agency.stored += std::mem::take(&mut agency.staged_bets);
+            agency.stored = agency.staged;
             agency.stored_winners = agency.winners.len();
             if agency.closing == Closing::Staged {
                 agency.closing = Closing::Stored;
@@ -243,7 +255,9 @@ impl Lottery {
         for number in std::mem::take(&mut self.staged) {
             let agency = self.agency_mut(number);
             agency.is_listed = false;
-            agency.staged_bets = 0;
+            if !planted(Fault::LostBetsCount) {
+                agency.staged = agency.stored;
+            }
             if !planted(Fault::LostBetsWin) {
                 agency.winners.truncate(agency.stored_winners);
             }
@@ -254,19 +268,18 @@ impl Lottery {
     }
 
     /// Stored bets of `agency`.
-    pub fn stored(&self, agency: u32) -> u64 {
+    pub fn stored(&self, agency: u32) -> Tally {
         self.agency(agency).stored
     }
 
     /// Stored and staged bets of `agency`.
-    pub fn stored_once_committed(&self, agency: u32) -> u64 {
-        let agency = self.agency(agency);
-        agency.stored + agency.staged_bets
+    pub fn stored_once_committed(&self, agency: u32) -> Tally {
+        self.agency(agency).staged
     }
 
     /// Stored bets of all agencies.
     pub fn total_stored(&self) -> u64 {
-        self.agencies.iter().map(|agency| agency.stored).sum()
+        self.agencies.iter().map(|agency| agency.stored.bets).sum()
     }
 
     /// The standing of `agency`.
@@ -306,7 +319,6 @@ impl Lottery {
     }
 
     /// An agency for which something is about to be staged.
-    #[inline(always)]
     fn list(&mut self, number: u32) -> &mut Agency {
         let agency = &mut self.agencies[number as usize - 1];
         if !std::mem::replace(&mut agency.is_listed, true) {

@@ -46,6 +46,10 @@ faults! {
     LengthUnnoticed,
     /// The state is written before the bets that it counts are synced.
     StateBeforeSync,
+    /// Bets that could not be stored are counted.
+    LostBetsCount,
+    /// The checksum of a batch is not added to the tally.
+    ChecksumForgotten,
     /// A client takes batches of the last connection for unanswered ones of this one.
     StaleInFlight,
 }

@@ -7,6 +7,7 @@ mod day;
 mod fast;
 mod name;
 mod reader;
+mod tally;
 mod writer;
 
 use thiserror::Error;
@@ -15,6 +16,7 @@ pub use day::{Day, NotADay};
 pub(crate) use fast::digits::parse_decimal;
 pub use name::{InvalidName, MAX_NAME_BYTES, Name};
 pub use reader::{RowError, RowFault, Rows, load_bets};
+pub use tally::Tally;
 pub use writer::store_bets;
 pub(crate) use writer::{MAX_ROW_BYTES, write_row};
 

@@ -148,17 +148,6 @@ impl<R: Read> Rows<R> {
         self.front = Front::Unread;
     }
 
-    /// Goes on behind the next row, whatever it says. `false` if there is none.
-    ///
-    /// # Errors
-    /// If it can't be read.
-    pub fn skip(&mut self) -> Result<bool, RowError> {
-        self.read_front()?;
-        let is_row = !matches!(self.front, Front::End);
-        self.take();
-        Ok(is_row)
-    }
-
     /// The line at which the row begins that was given last, from 1. An LF ends a line.
     pub fn line(&self) -> u64 {
         self.line

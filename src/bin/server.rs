@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::thread;
 
 use loteria::central::credentials::Credentials;
-use loteria::central::{self, Central, Limits};
+use loteria::central::{Central, Limits, Restore};
 use loteria::config::server::{PROGRAM, ServerConfig};
 use loteria::config::{ConfigError, Settings, WEAK_CREDENTIAL_BYTES};
 use loteria::grace::end_after_grace;
-use loteria::ledger::Recovered;
 use loteria::ledger::file::{self, DiskFile, FileLedger, OpenError, RecoveryError};
 use loteria::lottery::{Contradiction, Lottery};
 use loteria::server::reactor::{self, Reactor};
@@ -141,13 +140,12 @@ fn read_level_again() {
 /// The core and the ledger as the last run left them.
 fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<DiskFile>), ServerError> {
     let files = file::open(&config.storage_filepath)?;
-    let mut lottery = Lottery::new(config.num_agencies);
-    let replay = |step: Recovered<'_>| central::restore(&mut lottery, step);
-    let (ledger, summary) = FileLedger::recover(files, config.storage_sync, replay)?;
+    let mut restore = Restore::new(Lottery::new(config.num_agencies));
+    let (ledger, summary) = FileLedger::recover(files, config.storage_sync, |step| restore.step(step))?;
     event!(Info, "recover", success, "bets": summary.bets, "agencies_closed": summary.agencies_closed,
         "truncated_bytes": summary.truncated_bytes, "verified_bytes": summary.verified_bytes);
     let connections = descriptors::allow_connections(config.limits.connections);
     let limits = Limits { connections, ..config.limits.clone() };
     let credentials = config.credentials.clone().map(Credentials::new);
-    Ok((Central::new(limits, credentials, lottery), ledger))
+    Ok((Central::new(limits, credentials, restore.finish()), ledger))
 }

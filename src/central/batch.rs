@@ -36,6 +36,14 @@ enum BatchRefusal {
 }
 
 impl BatchRefusal {
+    /// The position of the bet that is the reason, from 1; 0 if none is.
+    fn position(&self) -> u32 {
+        match self {
+            BatchRefusal::Bet { position, .. } | BatchRefusal::OtherAgency { position, .. } => *position,
+            _ => 0,
+        }
+    }
+
     fn code(&self) -> ErrorCode {
         match self {
             BatchRefusal::Bet { fault: BetFault::Invalid(_), .. } => ErrorCode::InvalidBet,
@@ -76,7 +84,7 @@ impl Central {
             }
             _ => {}
         }
-        self.refuse(id, code);
+        self.refuse_bet(id, code, refusal.position());
     }
 
     fn stage_batch(&mut self, id: ConnectionId, bets: Bets<'_>, today: Day) -> Result<Staged, BatchRefusal> {
@@ -97,7 +105,7 @@ impl Central {
             Refusal::NoSuchAgency => BatchRefusal::Code(code_of(refusal)),
         })?;
         let limit = self.limits.agency_bets;
-        if self.lottery.stored_once_committed(agency) + u64::from(bets.remaining()) > limit {
+        if self.lottery.stored_once_committed(agency).bets + u64::from(bets.remaining()) > limit {
             return Err(BatchRefusal::OverLimit { agency, limit });
         }
         let (counts, rows) = (self.lottery.mark(agency), self.commit.rows.len());
@@ -112,6 +120,7 @@ impl Central {
     /// The loop over every bet. It is not inlined into what is done once a batch, so that the compiler sees it alone.
     #[inline(never)]
     fn stage_bets(&mut self, agency: u32, bets: Bets<'_>, today: Day) -> Result<Staged, BatchRefusal> {
+        let encoded = bets.as_bytes();
         let mut position = 0;
         let mut last = None;
         for bet in bets {
@@ -126,6 +135,7 @@ impl Central {
             bet::write_row(&bet, &mut self.commit.rows);
             last = Some((bet.document, bet.number));
         }
+        self.lottery.stage_tally(agency, position, encoded);
         Ok(Staged { agency, only: last.filter(|_| position == 1) })
     }
 }

@@ -23,6 +23,7 @@
 //! | `echo` | the course's echo sessions |
 //! | `speakers` | the one connection of each agency |
 //! | `budget` | memory of connections without an agency |
+//! | [`Restore`] | the lottery as a recovered history left it |
 //! | [`Status`] | the standing of the server, for logs and operators |
 //! | [`credentials`] | proof of which agency a connection speaks for |
 
@@ -35,6 +36,7 @@ mod input;
 mod output;
 mod replies;
 mod requests;
+mod restore;
 mod session;
 mod speakers;
 mod status;
@@ -48,12 +50,13 @@ use thiserror::Error;
 
 use crate::bet::Day;
 use crate::event;
-use crate::ledger::{Commit, Outcome, Recovered};
-use crate::lottery::{Contradiction, Lottery};
+use crate::ledger::{Commit, Outcome};
+use crate::lottery::Lottery;
 use crate::protocol::ErrorCode;
 
 pub use crate::config::server::Limits;
 pub use events::{Event, Wants};
+pub use restore::Restore;
 pub use status::Status;
 
 use budget::Budget;
@@ -358,17 +361,5 @@ impl Central {
         let session = &mut self.sessions[id];
         let bytes = session.anonymous_bytes();
         self.budget.charge(&mut session.charge, bytes)
-    }
-}
-
-/// Counts a step of a recovered history in `lottery`.
-///
-/// # Errors
-/// [`Contradiction`] if it can't be of this round.
-pub fn restore(lottery: &mut Lottery, step: Recovered<'_>) -> Result<(), Contradiction> {
-    match step {
-        Recovered::Agencies(agencies) => lottery.require_agencies(agencies),
-        Recovered::Bet(bet) => lottery.restore_bet(bet),
-        Recovered::Closing(closing) => lottery.restore_closing(closing.agency, closing.bets, closing.agencies),
     }
 }

@@ -1,8 +1,9 @@
 //! Replies: answers that wait for the commit, and their bytes once it has succeeded.
 
 use super::requests::state_of;
-use super::session::{Session, Winners};
+use super::session::{Session, Version, Winners};
 use super::{Central, ConnectionId, Limits};
+use crate::bet::Tally;
 use crate::event;
 use crate::lottery::{Lottery, Standing};
 use crate::planted::{Fault, planted};
@@ -21,15 +22,19 @@ pub(super) enum Answer {
     Closing { agency: u32, is_first: bool },
     /// To a Hello: the standing of the agency once what was staged before the Hello is committed. Bets staged behind it
     /// in the same turn do not count: their sender may not have read the Welcome yet.
-    Welcome { agency: u32, stored_at_most: u64, is_open: bool },
+    Welcome { agency: u32, stored: Tally, is_open: bool },
     /// To a RequestWinners after the draw.
     Winners { agency: u32 },
     /// To anything that is refused.
-    Refusal(ErrorCode),
+    Refusal {
+        code: ErrorCode,
+        /// The position of the bet in its batch, from 1; 0 if the reason is not one bet.
+        position: u32,
+    },
 }
 
-/// A bound on the bytes of every reply but InformWinners: those of a Welcome.
-const SMALL_REPLY_BYTES: usize = 11;
+/// A bound on the bytes of every reply but InformWinners: those of a Welcome2.
+const SMALL_REPLY_BYTES: usize = 15;
 
 impl Central {
     /// Puts a reply to `id` behind those that wait.
@@ -82,32 +87,35 @@ impl Central {
             },
             Answer::Closing { agency, is_first } if lottery.standing(agency) != Standing::Open => {
                 if is_first {
-                    event!(Info, "cierre_agencia", success, "agencia": agency, "cantidad": lottery.stored(agency));
+                    event!(Info, "cierre_agencia", success, "agencia": agency, "cantidad": lottery.stored(agency).bets);
                 }
             }
             Answer::Closing { agency, .. } => {
                 event!(Error, "cierre_agencia", fail, "agencia": agency, "error": not_stored.unwrap_or("not stored"));
                 self.release_not_stored(id);
             }
-            Answer::Welcome { agency, stored_at_most, is_open } => {
-                let stored = lottery.stored(agency).min(stored_at_most);
+            Answer::Welcome { agency, stored, is_open } => {
+                let stored = if not_stored.is_some() { lottery.stored(agency) } else { stored };
                 let state = if is_open { AgencyState::Open } else { state_of(lottery.standing(agency)) };
-                event!(Debug, "hello", success, "ip": peer, "agencia": agency, "almacenadas": stored);
-                Message::Welcome { stored, state }.encode(tail);
+                event!(Debug, "hello", success, "ip": peer, "agencia": agency, "almacenadas": stored.bets);
+                match session.version {
+                    Version::One => Message::Welcome { stored: stored.bets, state }.encode(tail),
+                    Version::Two => Message::Welcome2 { stored, state }.encode(tail),
+                }
             }
             Answer::Winners { agency } => inform_winners(lottery, session, agency, limits),
-            Answer::Refusal(code) => {
+            Answer::Refusal { code, position } => {
                 event!(Debug, "refuse", success, "ip": peer, "codigo": code as u16, "error": code);
-                Message::RegisterBetFailed(code).encode(tail);
+                refusal(session.version, code, position).encode(tail);
             }
         }
     }
 
     /// Tells `id` that something was not stored. Its later requests may build upon it and are not answered.
     fn release_not_stored(&mut self, id: ConnectionId) {
-        let output = &mut self.sessions[id].output;
+        let Session { version, output, .. } = &mut self.sessions[id];
         if let Some(tail) = output.tail() {
-            Message::RegisterBetFailed(ErrorCode::NotStored).encode(tail);
+            refusal(*version, ErrorCode::NotStored, 0).encode(tail);
         }
         output.cut();
         self.close(id);
@@ -128,6 +136,14 @@ impl Central {
             }
             self.dirty.push(id);
         }
+    }
+}
+
+/// A refusal in the words of `version`.
+fn refusal(version: Version, code: ErrorCode, position: u32) -> Message<'static> {
+    match version {
+        Version::One => Message::RegisterBetFailed(code),
+        Version::Two => Message::Refused { code, position },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::session::{Order, Speaking, State, Winners};
+use super::session::{Order, Speaking, State, Version, Winners};
 use super::{Answer, Central, ConnectionId, Now};
 use crate::event;
 use crate::ledger::Closing;
@@ -100,7 +100,8 @@ impl Central {
             Ok(Message::Ack) => {}
             Ok(Message::AllBetsSent) => self.all_bets_sent(id),
             Ok(Message::RequestWinners) => self.request_winners(id),
-            Ok(Message::Hello { agency, credential, .. }) => {
+            Ok(Message::Hello { version, agency, credential }) => {
+                self.sessions[id].version = Version::of(version);
                 if let Err(code) = self.hello(id, agency, credential) {
                     event!(Warn, "hello", fail, "ip": self.sessions[id].peer, "agencia": agency, "error": code);
                     self.refuse(id, code);
@@ -111,7 +112,9 @@ impl Central {
                 Message::RegisterBetOk
                 | Message::RegisterBetFailed(_)
                 | Message::InformWinners(_)
-                | Message::Welcome { .. },
+                | Message::Welcome { .. }
+                | Message::Welcome2 { .. }
+                | Message::Refused { .. },
             ) => {}
             Err(malformed) => self.refuse_malformed(id, malformed),
         }
@@ -131,13 +134,13 @@ impl Central {
             return Err(ErrorCode::TakenOver);
         }
         self.claim(id, agency).order = Order::Exact;
-        let stored_at_most = if planted(Fault::WelcomeBeforeCommit) {
+        let stored = if planted(Fault::WelcomeBeforeCommit) {
             self.lottery.stored(agency)
         } else {
             self.lottery.stored_once_committed(agency)
         };
         let is_open = self.lottery.may_register(agency).is_ok();
-        self.answer(id, Answer::Welcome { agency, stored_at_most, is_open });
+        self.answer(id, Answer::Welcome { agency, stored, is_open });
         Ok(())
     }
 
@@ -184,7 +187,12 @@ impl Central {
     }
 
     pub(super) fn refuse(&mut self, id: ConnectionId, code: ErrorCode) {
-        self.answer(id, Answer::Refusal(code));
+        self.refuse_bet(id, code, 0);
+    }
+
+    /// Refuses a request for the bet at `position` of its batch, from 1; with 0 for another reason.
+    pub(super) fn refuse_bet(&mut self, id: ConnectionId, code: ErrorCode, position: u32) {
+        self.answer(id, Answer::Refusal { code, position });
         if code.ends_connection() {
             self.close(id);
         }
@@ -239,7 +247,7 @@ fn refused_from_its_front(input: &[u8], needs_hello: bool) -> Option<RefusedFron
     match MessageType::from_code(code) {
         Ok(MessageType::Hello) => {
             let version = u16::from_be_bytes(*input[2..].first_chunk()?);
-            (version != protocol::VERSION).then_some(RefusedFront::Version(version))
+            (!(1..=protocol::VERSION).contains(&version)).then_some(RefusedFront::Version(version))
         }
         Ok(MessageType::Ack) => None,
         _ if needs_hello => Some(RefusedFront::BeforeHello),

@@ -16,11 +16,27 @@ pub(super) struct Session {
     /// The order of acceptance: a later connection has a higher number.
     pub serial: u64,
     pub state: State,
+    pub version: Version,
     pub input: Input,
     pub output: Output,
     /// Its part of the [budget](super::budget).
     pub charge: Charge,
     accepted_at: Instant,
+}
+
+/// The version of the protocol that the peer speaks: the one that its last Hello names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Version 1, or no Hello yet.
+    One,
+    Two,
+}
+
+impl Version {
+    /// The version that a Hello names. Others than 1 and 2 are refused from its first bytes.
+    pub fn of(named: u16) -> Version {
+        if named == 1 { Version::One } else { Version::Two }
+    }
 }
 
 /// The state of a session, as the diagram in `protocol.md` has it.
@@ -77,6 +93,7 @@ impl Session {
             peer,
             serial,
             state: State::Silent,
+            version: Version::One,
             input: Input::new(MessageLimits { message_bytes: limits.message_bytes, batch_bets: limits.batch_bets }),
             output: Output::new(),
             charge: Charge::default(),

@@ -1,7 +1,7 @@
 //! The agency's side of the protocol: bytes out, bytes in, no socket.
 //!
-//! An agency sends Hello and learns how many of its bets are stored. It sends the bets after those in batches, several of
-//! which may be unanswered. Once all are stored, it closes and asks for its winners. If the connection breaks, the
+//! An agency sends Hello and learns how many of its bets are stored, with a checksum which tells that they are the first of
+//! its file. It sends the bets after those in batches, several of which may be unanswered. Once all are stored, it closes and asks for its winners. If the connection breaks, the
 //! [next one begins](Conversation::begin) with Hello again, and the answer says exactly where to go on.
 //!
 //! ```text
@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use thiserror::Error;
 
 use super::source::{BetSource, SourceError};
+use crate::bet::Tally;
 use crate::buffer::Buffer;
 use crate::config::Credential;
 use crate::event;
@@ -52,10 +53,12 @@ pub enum Failure {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The server refused a request.
-    #[error("the server refuses, code {}: {code}", *code as u16)]
+    #[error("the server refuses{}, code {}: {code}", of_bet(*bet), *code as u16)]
     Refused {
         /// Reason of the refusal.
         code: ErrorCode,
+        /// Position of the bet that is the reason among those of the agency, from 1; `None` if the reason is not one bet.
+        bet: Option<u64>,
     },
     /// The bytes received are not a message.
     #[error("the server does not speak this protocol: {0}")]
@@ -89,15 +92,19 @@ pub enum Failure {
     },
 }
 
+fn of_bet(bet: Option<u64>) -> String {
+    bet.map_or_else(String::new, |bet| format!(" bet {bet} of this agency"))
+}
+
 impl Failure {
     /// True if a later connection may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Failure::Refused { code: ErrorCode::NotStored | ErrorCode::Unavailable })
+        matches!(self, Failure::Refused { code: ErrorCode::NotStored | ErrorCode::Unavailable, .. })
     }
 
     /// True if a newer connection of the agency took over: another process, or one that this process had given up.
     pub fn is_takeover(&self) -> bool {
-        matches!(self, Failure::Refused { code: ErrorCode::TakenOver })
+        matches!(self, Failure::Refused { code: ErrorCode::TakenOver, .. })
     }
 }
 
@@ -289,8 +296,12 @@ impl<S: BetSource> Conversation<S> {
 
     fn understand(&mut self, message: Message<'_>) -> Result<(), Failure> {
         match (message, &self.stage) {
-            (Message::RegisterBetFailed(code), _) => Err(Failure::Refused { code }),
-            (Message::Welcome { stored, state }, Stage::AwaitingWelcome) => self.welcomed(stored, state),
+            (Message::RegisterBetFailed(code), _) => Err(Failure::Refused { code, bet: None }),
+            (Message::Refused { code, position }, _) => {
+                let bet = (position > 0).then(|| self.stored + u64::from(position));
+                Err(Failure::Refused { code, bet })
+            }
+            (Message::Welcome2 { stored, state }, Stage::AwaitingWelcome) => self.welcomed(stored, state),
             (Message::RegisterBetOk, Stage::Sending(_)) => {
                 let batch = self.in_flight.pop_front().ok_or(Failure::Unexpected)?;
                 self.batch_stored(&batch);
@@ -309,13 +320,13 @@ impl<S: BetSource> Conversation<S> {
         }
     }
 
-    fn welcomed(&mut self, stored: u64, state: AgencyState) -> Result<(), Failure> {
-        let agency = self.manner.agency;
+    fn welcomed(&mut self, tally: Tally, state: AgencyState) -> Result<(), Failure> {
+        let (agency, stored) = (self.manner.agency, tally.bets);
         event!(Debug, "hello", success, "client_id": agency, "almacenadas": stored, "estado": format_args!("{state:?}"));
         if stored < self.stored {
             return Err(Failure::CountWentBack { stored, known: self.stored });
         }
-        self.source.resume_after(stored)?;
+        self.source.resume_after(tally)?;
         self.stored = stored;
         self.stage = Stage::Sending(state);
         if state != AgencyState::Open && self.source.peek()?.is_some() {

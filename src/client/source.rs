@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::bet::{Bet, Day, InvalidBet, RowError, RowFault, Rows};
+use crate::bet::{Bet, Day, InvalidBet, RowError, RowFault, Rows, Tally};
+use crate::buffer::Buffer;
 use crate::config::client::{BetVariables, BetsFrom};
-use crate::protocol::Batch;
+use crate::protocol::{self, Batch};
 
 /// The bets of one agency, in order, each valid.
 pub trait BetSource {
-    /// Goes to the bet that follows when `stored` bets of the agency are stored.
+    /// Goes to the bet that follows the `stored` ones, which must be the first of this source.
     ///
     /// # Errors
-    /// [`SourceError::StoredMore`] if the source has fewer, and errors of reading.
-    fn resume_after(&mut self, stored: u64) -> Result<(), SourceError>;
+    /// [`SourceError::StoredMore`], [`SourceError::StoredOthers`] or [`SourceError::Unsure`] if they are not, and errors of
+    /// reading.
+    fn resume_after(&mut self, stored: Tally) -> Result<(), SourceError>;
 
     /// The next bet, the same until it is [taken](BetSource::take); `None` after the last.
     ///
@@ -36,20 +38,29 @@ pub trait BetSource {
     /// # Errors
     /// If a bet can't be read, or is not valid.
     fn fill(&mut self, batch: &mut Batch<'_>, at_most: u32) -> Result<Option<(u32, u32)>, SourceError> {
-        let mut last = None;
-        while batch.bets() < at_most
-            && let Some(bet) = self.peek()?
-            && batch.push(&bet).is_ok()
-        {
-            last = Some((bet.document, bet.number));
-            self.take();
-        }
-        Ok(last)
+        fill_one_by_one(self, batch, at_most)
     }
 }
 
+#[inline(always)]
+fn fill_one_by_one<S: BetSource + ?Sized>(
+    source: &mut S,
+    batch: &mut Batch<'_>,
+    at_most: u32,
+) -> Result<Option<(u32, u32)>, SourceError> {
+    let mut last = None;
+    while batch.bets() < at_most
+        && let Some(bet) = source.peek()?
+        && batch.push(&bet).is_ok()
+    {
+        last = Some((bet.document, bet.number));
+        source.take();
+    }
+    Ok(last)
+}
+
 impl<S: BetSource + ?Sized> BetSource for Box<S> {
-    fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
+    fn resume_after(&mut self, stored: Tally) -> Result<(), SourceError> {
         (**self).resume_after(stored)
     }
 
@@ -114,6 +125,29 @@ pub enum SourceError {
         /// Bets that the file has.
         held: u64,
     },
+    /// The stored bets are not those that the file begins with.
+    #[error(
+        "the server has {stored} of this agency, and the first {} of {} have checksum {:08x}: another file was sent \
+         before; send that one, or begin a new round: stop the server and move bets.csv and its companions away",
+        held.bets, path.display(), held.checksum
+    )]
+    StoredOthers {
+        /// The file.
+        path: PathBuf,
+        /// Bets that the server has.
+        stored: Tally,
+        /// As many bets of the file.
+        held: Tally,
+    },
+    /// Another process sent bets of this agency meanwhile.
+    #[error(
+        "the server has {stored} of this agency, some of them from another client, so it can't be told if this bet is one \
+         of them; look for it in bets.csv"
+    )]
+    Unsure {
+        /// Bets that the server has.
+        stored: Tally,
+    },
 }
 
 /// The source that the configuration names, for `agency`.
@@ -133,8 +167,8 @@ pub struct BetFile {
     path: PathBuf,
     agency: u32,
     rows: Rows<File>,
-    /// Bets taken or skipped.
-    taken: u64,
+    /// The bets in front of the next one.
+    taken: Tally,
 }
 
 impl BetFile {
@@ -143,7 +177,7 @@ impl BetFile {
     /// # Errors
     /// [`SourceError::Missing`], [`SourceError::Io`].
     pub fn open(path: &Path, agency: u32) -> Result<BetFile, SourceError> {
-        Ok(BetFile { path: path.to_owned(), agency, rows: open_rows(path, agency)?, taken: 0 })
+        Ok(BetFile { path: path.to_owned(), agency, rows: open_rows(path, agency)?, taken: Tally::default() })
     }
 }
 
@@ -171,18 +205,23 @@ impl SourceError {
 }
 
 impl BetSource for BetFile {
-    fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
-        if stored < self.taken {
+    fn resume_after(&mut self, stored: Tally) -> Result<(), SourceError> {
+        if stored.bets < self.taken.bets {
             self.rows = open_rows(&self.path, self.agency)?;
-            self.taken = 0;
+            self.taken = Tally::default();
         }
-        while self.taken < stored {
-            if !self.rows.skip().map_err(|error| SourceError::of_row(&self.path, error))? {
-                return Err(SourceError::StoredMore { path: self.path.clone(), stored, held: self.taken });
+        let mut unsent = Buffer::new();
+        while self.taken.bets < stored.bets {
+            let left = u32::try_from(stored.bets - self.taken.bets).unwrap_or(u32::MAX);
+            if self.fill(&mut Batch::begin(&mut unsent), left)?.is_none() {
+                let (stored, held) = (stored.bets, self.taken.bets);
+                return Err(SourceError::StoredMore { path: self.path.clone(), stored, held });
             }
-            self.taken += 1;
         }
-        Ok(())
+        if self.taken == stored {
+            return Ok(());
+        }
+        Err(SourceError::StoredOthers { path: self.path.clone(), stored, held: self.taken })
     }
 
     #[inline(always)]
@@ -193,7 +232,14 @@ impl BetSource for BetFile {
     #[inline(always)]
     fn take(&mut self) {
         self.rows.take();
-        self.taken += 1;
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, batch: &mut Batch<'_>, at_most: u32) -> Result<Option<(u32, u32)>, SourceError> {
+        debug_assert_eq!(batch.bets(), 0, "a batch is filled once");
+        let filled = fill_one_by_one(self, batch, at_most);
+        self.taken.extend(batch.bets(), batch.encoded_bets());
+        filled
     }
 
     fn is_whole_agency(&self) -> bool {
@@ -207,7 +253,7 @@ pub struct OneBet {
     variables: BetVariables,
     agency: u32,
     /// Bets that the agency had before this one, once known.
-    before: Option<u64>,
+    before: Option<Tally>,
     is_taken: bool,
 }
 
@@ -241,10 +287,24 @@ fn variable_of(fault: InvalidBet) -> &'static str {
 }
 
 impl BetSource for OneBet {
-    /// The agency may have had any number of bets before: the first number of stored bets that is heard is those.
-    fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
-        self.is_taken = stored > *self.before.get_or_insert(stored);
-        Ok(())
+    /// The agency may have had any bets before: the first that are heard to be stored are those. Later this one is there, or
+    /// not, or another client has sent bets meanwhile.
+    fn resume_after(&mut self, stored: Tally) -> Result<(), SourceError> {
+        let before = *self.before.get_or_insert(stored);
+        let mut with_it = before;
+        let mut encoded = Buffer::new();
+        protocol::encode_bet(&self.bet()?, &mut encoded);
+        with_it.extend(1, &encoded);
+        self.is_taken = stored == with_it;
+        if stored == before || stored == with_it {
+            return Ok(());
+        }
+        // One bet has come, and it is not this one.
+        if stored.bets == before.bets + 1 {
+            self.before = Some(stored);
+            return Ok(());
+        }
+        Err(SourceError::Unsure { stored })
     }
 
     fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {

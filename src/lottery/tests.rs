@@ -9,6 +9,18 @@ fn bet(agency: u32, document: u32, number: u32) -> Bet<'static> {
     Bet { agency, first_name: ana, last_name: ana, document, birthdate, number }
 }
 
+fn stage(lottery: &mut Lottery, bet: Bet<'_>) {
+    lottery.stage_bet(&bet);
+    lottery.stage_tally(bet.agency, 1, &bet.document.to_be_bytes());
+}
+
+/// The tally of bets of these documents.
+fn tally(documents: &[u32]) -> Tally {
+    let mut tally = Tally::default();
+    documents.iter().for_each(|document| tally.extend(1, &document.to_be_bytes()));
+    tally
+}
+
 fn close(lottery: &mut Lottery, agency: u32) -> bool {
     lottery.stage_closing(agency);
     lottery.commit()
@@ -35,7 +47,7 @@ fn winners_are_an_agencys_own_in_order_and_unknown_before_the_draw() {
     let mut lottery = Lottery::new(2);
     let bets = [(1, 30, WINNER_NUMBER), (2, 20, WINNER_NUMBER), (1, 11, 1), (1, 10, WINNER_NUMBER)];
     for (agency, document, number) in bets {
-        lottery.stage_bet(&bet(agency, document, number));
+        stage(&mut lottery, bet(agency, document, number));
     }
     close(&mut lottery, 1);
     assert_eq!(lottery.winners(1), None);
@@ -47,26 +59,26 @@ fn winners_are_an_agencys_own_in_order_and_unknown_before_the_draw() {
 #[test]
 fn a_reverted_batch_leaves_what_was_staged_before_it() {
     let mut lottery = Lottery::new(1);
-    lottery.stage_bet(&bet(1, 1, WINNER_NUMBER));
+    stage(&mut lottery, bet(1, 1, WINNER_NUMBER));
     let mark = lottery.mark(1);
-    lottery.stage_bet(&bet(1, 2, WINNER_NUMBER));
+    stage(&mut lottery, bet(1, 2, WINNER_NUMBER));
     lottery.revert_to(mark);
-    assert_eq!(lottery.stored(1), 0, "nothing is stored yet");
+    assert_eq!(lottery.stored(1), tally(&[]), "nothing is stored yet");
     close(&mut lottery, 1);
-    assert_eq!(lottery.stored(1), 1);
+    assert_eq!(lottery.stored(1), tally(&[1]));
     assert_eq!(lottery.winners(1), Some([1].as_slice()));
 }
 
 #[test]
 fn a_rolled_back_turn_leaves_no_bet_and_no_closing() {
     let mut lottery = Lottery::new(1);
-    lottery.stage_bet(&bet(1, 1, WINNER_NUMBER));
+    stage(&mut lottery, bet(1, 1, WINNER_NUMBER));
     lottery.stage_closing(1);
     assert_eq!(lottery.may_register(1), Err(Refusal::Closed), "from its AllBetsSent on");
     assert_eq!(lottery.staged_closings().collect::<Vec<_>>(), [(1, 1)]);
     lottery.rollback();
     assert_eq!(lottery.staged_closings().next(), None);
-    assert_eq!((lottery.standing(1), lottery.stored(1)), (Standing::Open, 0));
+    assert_eq!((lottery.standing(1), lottery.stored(1)), (Standing::Open, tally(&[])));
     assert_eq!(lottery.may_register(1), Ok(()));
     assert!(close(&mut lottery, 1));
     assert_eq!(lottery.winners(1), Some([].as_slice()));
@@ -76,8 +88,9 @@ fn a_rolled_back_turn_leaves_no_bet_and_no_closing() {
 fn a_restored_history_counts_as_if_it_had_been_committed() {
     let mut lottery = Lottery::new(2);
     assert_eq!(lottery.restore_bet(&bet(1, 7, WINNER_NUMBER)), Ok(()));
+    lottery.restore_tally(1, 1, &7_u32.to_be_bytes());
     assert_eq!(lottery.restore_closing(1, 1, 2), Ok(()));
-    assert_eq!((lottery.standing(1), lottery.stored(1)), (Standing::Closed, 1));
+    assert_eq!((lottery.standing(1), lottery.stored(1)), (Standing::Closed, tally(&[7])));
     assert_eq!(lottery.open_agencies().collect::<Vec<_>>(), [2]);
     assert!(close(&mut lottery, 2));
     assert_eq!(lottery.winners(1), Some([7].as_slice()));

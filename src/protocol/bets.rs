@@ -45,7 +45,8 @@ impl<'a> Bets<'a> {
         self.remaining
     }
 
-    pub(super) fn as_bytes(&self) -> &'a [u8] {
+    /// The bets that are still to be decoded, each behind its length.
+    pub fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
@@ -154,28 +155,17 @@ impl<'o> Batch<'o> {
     /// [`Full`] if it does not fit; the batch is as it was. The first bet always fits.
     #[inline(always)]
     pub fn push(&mut self, bet: &Bet<'_>) -> Result<(), Full> {
-        let (first_name, last_name) = (bet.first_name.as_bytes(), bet.last_name.as_bytes());
-        let bet_bytes = MIN_BET_BYTES + first_name.len() + last_name.len();
-        let end = self.bytes + BET_LENGTH_BYTES + bet_bytes;
+        let end = self.bytes + encoded_bytes(bet);
         let room = self.output.room(MAX_PACKET_BYTES).get_mut(self.bytes..end).ok_or(Full)?;
-        let (head, room) = room.split_at_mut(BET_LENGTH_BYTES + 4 + 4);
-        let (first, room) = room.split_at_mut(first_name.len());
-        let (last_length, room) = room.split_at_mut(4);
-        let (last, tail) = room.split_at_mut(last_name.len());
-
-        BigEndian::write_u64(head, bet_bytes as u64);
-        BigEndian::write_u32(&mut head[8..], bet.agency);
-        BigEndian::write_u32(&mut head[12..], first_name.len() as u32);
-        first.copy_from_slice(first_name);
-        BigEndian::write_u32(last_length, last_name.len() as u32);
-        last.copy_from_slice(last_name);
-        BigEndian::write_u32(tail, bet.document);
-        BigEndian::write_i64(&mut tail[4..], bet.birthdate.unix_seconds());
-        BigEndian::write_u32(&mut tail[12..], bet.number);
-
+        write_bet(bet, room);
         self.bytes = end;
         self.bets += 1;
         Ok(())
+    }
+
+    /// The bets in it, each behind its length.
+    pub fn encoded_bets(&mut self) -> &[u8] {
+        &self.output.room(self.bytes)[HEAD_BYTES..]
     }
 
     /// The number of bets in it.
@@ -193,4 +183,38 @@ impl<'o> Batch<'o> {
         }
         self.bets
     }
+}
+
+/// Appends `bet` to `output` as a RegisterBets carries it, behind its length.
+pub fn encode_bet(bet: &Bet<'_>, output: &mut Buffer) {
+    let bytes = encoded_bytes(bet);
+    write_bet(bet, output.room(bytes));
+    output.add(bytes);
+}
+
+/// Bytes of `bet` in a RegisterBets, its length included.
+#[inline(always)]
+fn encoded_bytes(bet: &Bet<'_>) -> usize {
+    BET_LENGTH_BYTES + MIN_BET_BYTES + bet.first_name.as_bytes().len() + bet.last_name.as_bytes().len()
+}
+
+/// Writes `bet` to `room`, which has just the bytes that it needs.
+#[inline(always)]
+fn write_bet(bet: &Bet<'_>, room: &mut [u8]) {
+    let (first_name, last_name) = (bet.first_name.as_bytes(), bet.last_name.as_bytes());
+    let bet_bytes = room.len() - BET_LENGTH_BYTES;
+    let (head, room) = room.split_at_mut(BET_LENGTH_BYTES + 4 + 4);
+    let (first, room) = room.split_at_mut(first_name.len());
+    let (last_length, room) = room.split_at_mut(4);
+    let (last, tail) = room.split_at_mut(last_name.len());
+
+    BigEndian::write_u64(head, bet_bytes as u64);
+    BigEndian::write_u32(&mut head[8..], bet.agency);
+    BigEndian::write_u32(&mut head[12..], first_name.len() as u32);
+    first.copy_from_slice(first_name);
+    BigEndian::write_u32(last_length, last_name.len() as u32);
+    last.copy_from_slice(last_name);
+    BigEndian::write_u32(tail, bet.document);
+    BigEndian::write_i64(&mut tail[4..], bet.birthdate.unix_seconds());
+    BigEndian::write_u32(&mut tail[12..], bet.number);
 }

@@ -1,4 +1,4 @@
-//! Codes that messages carry: the error of a RegisterBetFailed and the state in a Welcome.
+//! Codes that messages carry: the error of a refusal and the state in a Welcome.
 
 use thiserror::Error;
 
@@ -22,7 +22,7 @@ impl AgencyState {
     }
 }
 
-/// Reason of a refusal, sent in RegisterBetFailed.
+/// Reason of a refusal, sent in RegisterBetFailed or Refused.
 ///
 /// ```
 /// use loteria::protocol::ErrorCode;

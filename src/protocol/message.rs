@@ -1,4 +1,4 @@
-//! The nine messages and their bytes. Numbers are big-endian.
+//! The messages and their bytes. Numbers are big-endian.
 
 use std::fmt;
 
@@ -7,6 +7,7 @@ use byteorder::{BigEndian, ByteOrder};
 use super::bets::Bets;
 use super::codes::{AgencyState, ErrorCode};
 use super::scanner::Malformed;
+use crate::bet::Tally;
 use crate::buffer::Buffer;
 
 /// Bytes of the type, which every message begins with.
@@ -32,8 +33,12 @@ pub enum MessageType {
     InformWinners = 7,
     /// Agency to server: number and credential.
     Hello = 8,
-    /// Server to agency: number of its stored bets, and its state.
+    /// Server to agency: number of its stored bets, and its state. Answers a Hello of version 1.
     Welcome = 9,
+    /// Server to agency: the same and the checksum of those bets. Answers a Hello of version 2.
+    Welcome2 = 10,
+    /// Server to agency: the request is refused. In place of RegisterBetFailed for an agency that said Hello 2.
+    Refused = 11,
 }
 
 impl MessageType {
@@ -52,6 +57,8 @@ impl MessageType {
             7 => MessageType::InformWinners,
             8 => MessageType::Hello,
             9 => MessageType::Welcome,
+            10 => MessageType::Welcome2,
+            11 => MessageType::Refused,
             _ => return Err(Malformed::UnknownType(code)),
         })
     }
@@ -66,7 +73,7 @@ impl MessageType {
 /// let hello = Message::Hello { version: VERSION, agency: 3, credential: b"" };
 /// let mut output = Buffer::new();
 /// hello.encode(&mut output);
-/// assert_eq!(*output, [0, 8, 0, 1, 0, 0, 0, 3, 0, 0]);
+/// assert_eq!(*output, [0, 8, 0, 2, 0, 0, 0, 3, 0, 0]);
 /// assert_eq!(Message::decode(&output), Ok(hello));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +108,20 @@ pub enum Message<'a> {
         /// State of the agency: open if more bets are accepted.
         state: AgencyState,
     },
+    /// The same, for an agency of version 2.
+    Welcome2 {
+        /// The agency's stored bets.
+        stored: Tally,
+        /// State of the agency: open if more bets are accepted.
+        state: AgencyState,
+    },
+    /// The request is refused, said to an agency of version 2.
+    Refused {
+        /// The reason.
+        code: ErrorCode,
+        /// Position in its batch, from 1, of the bet that is refused; 0 if the reason is not one bet.
+        position: u32,
+    },
 }
 
 impl<'a> Message<'a> {
@@ -118,10 +139,7 @@ impl<'a> Message<'a> {
                 Message::RegisterBets(Bets::new(BigEndian::read_u32(count), bets))
             }
             (MessageType::RegisterBetOk, []) => Message::RegisterBetOk,
-            (MessageType::RegisterBetFailed, [_, _]) => {
-                let code = BigEndian::read_u16(body);
-                Message::RegisterBetFailed(ErrorCode::from_code(code).ok_or(Malformed::UnknownCode(code))?)
-            }
+            (MessageType::RegisterBetFailed, [_, _]) => Message::RegisterBetFailed(read_code(body)?),
             (MessageType::Ack, []) => Message::Ack,
             (MessageType::AllBetsSent, []) => Message::AllBetsSent,
             (MessageType::RequestWinners, []) => Message::RequestWinners,
@@ -144,6 +162,13 @@ impl<'a> Message<'a> {
                 stored: BigEndian::read_u64(body),
                 state: AgencyState::from_code(state).ok_or(Malformed::UnknownState(state))?,
             },
+            (MessageType::Welcome2, &[.., state, _, _, _, _]) if body.len() == 13 => Message::Welcome2 {
+                stored: Tally { bets: BigEndian::read_u64(body), checksum: BigEndian::read_u32(&body[9..]) },
+                state: AgencyState::from_code(state).ok_or(Malformed::UnknownState(state))?,
+            },
+            (MessageType::Refused, [_, _, position @ ..]) if position.len() == 4 => {
+                Message::Refused { code: read_code(body)?, position: BigEndian::read_u32(position) }
+            }
             _ => return Err(Malformed::Length),
         };
         Ok(message)
@@ -182,6 +207,17 @@ impl<'a> Message<'a> {
                 output.extend_from_slice(&stored.to_be_bytes());
                 output.extend_from_slice(&[state as u8]);
             }
+            Message::Welcome2 { stored, state } => {
+                put_type(output, MessageType::Welcome2);
+                output.extend_from_slice(&stored.bets.to_be_bytes());
+                output.extend_from_slice(&[state as u8]);
+                output.extend_from_slice(&stored.checksum.to_be_bytes());
+            }
+            Message::Refused { code, position } => {
+                put_type(output, MessageType::Refused);
+                output.extend_from_slice(&(code as u16).to_be_bytes());
+                output.extend_from_slice(&position.to_be_bytes());
+            }
         }
     }
 
@@ -202,6 +238,12 @@ impl<'a> Message<'a> {
     pub fn inform_winners_bytes(winners: usize) -> usize {
         TYPE_BYTES + 8 + 4 * winners
     }
+}
+
+/// The error code at the start of `body`.
+fn read_code(body: &[u8]) -> Result<ErrorCode, Malformed> {
+    let code = BigEndian::read_u16(body);
+    ErrorCode::from_code(code).ok_or(Malformed::UnknownCode(code))
 }
 
 fn put_type(output: &mut Buffer, message_type: MessageType) {

@@ -11,13 +11,13 @@ mod codes;
 mod message;
 mod scanner;
 
-pub use bets::{Batch, BetFault, Bets, Full};
+pub use bets::{Batch, BetFault, Bets, Full, encode_bet};
 pub use codes::{AgencyState, ErrorCode};
 pub use message::{Documents, Message, MessageType};
 pub use scanner::{Malformed, MessageLimits, Scanner};
 
-/// Protocol version in [`Message::Hello`].
-pub const VERSION: u16 = 1;
+/// The version that an agency names in [`Message::Hello`]. The server speaks it and every one before it, from 1.
+pub const VERSION: u16 = 2;
 
 /// Most bytes that an agency puts into one message, type and counts included: the 8 kB of the course.
 pub const MAX_PACKET_BYTES: usize = 8192;

@@ -131,6 +131,8 @@ impl Scanner {
                 8 + u64::from(credential_bytes)
             }
             MessageType::Welcome => 9,
+            MessageType::Welcome2 => 13,
+            MessageType::Refused => 6,
         };
         let end = self.limits.check_message(body_bytes.saturating_add(TYPE_BYTES as u64))?;
         Ok((end <= input.len()).then_some(end))

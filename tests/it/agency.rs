@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::fixture::by_hand::{
-    ALL_BETS_SENT, CLOSED, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, inform_winners, register_bet_failed, welcome,
+    ALL_BETS_SENT, CLOSED, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello2, inform_winners, refused,
+    register_bet_failed, welcome, welcome2, welcome2_of,
 };
 use crate::fixture::{
     FakeServer, ROW, Server, Wire, agency, fails_with, lasting_port, programs, repository, rows, start, succeeded,
@@ -17,7 +18,7 @@ use loteria_tools::{field, port_of};
 
 /// Plays the server for an agency without bets that has said Hello, up to its request for winners.
 fn hear_the_request(wire: &mut Wire, state: u8) {
-    wire.expect(&hello(1)).send(&welcome(0, state)).expect(ALL_BETS_SENT).expect(REQUEST_WINNERS);
+    wire.expect(&hello2(1)).send(&welcome2(&[], state)).expect(ALL_BETS_SENT).expect(REQUEST_WINNERS);
 }
 
 /// Reads until the last bytes read are `end`.
@@ -78,12 +79,14 @@ fn an_agency_that_waited_for_the_draw_has_its_whole_retry_timeout_again() {
 
 #[test]
 fn an_agency_goes_on_trying_as_long_as_its_server_answers() {
-    for full in [[welcome(0, OPEN), register_bet_failed(9)].concat(), register_bet_failed(9), register_bet_failed(12)] {
+    for full in
+        [[welcome2(&[], OPEN), register_bet_failed(9)].concat(), register_bet_failed(9), register_bet_failed(12)]
+    {
         let server = FakeServer::start();
         // The pauses alone last three times as long.
         let agency = start(server.agency(1, "").env("CLI_RETRY_TIMEOUT", "500ms"));
         for _ in 0..6 {
-            server.accept().expect(&hello(1)).send(&full);
+            server.accept().expect(&hello2(1)).send(&full);
         }
         hear_the_request(&mut server.accept(), OPEN);
         let FakeServer { listener, folder: _folder } = server;
@@ -167,19 +170,31 @@ fn an_agency_that_is_refused_says_why_and_does_not_come_back() {
         (8, "credential"),
         (11, "version"),
     ] {
-        let server = FakeServer::start();
-        let agency = start(&mut server.agency(1, ROW));
-        server.accept().expect(&hello(1)).send(&register_bet_failed(code));
-        fails_with(agency, why);
+        for refusal in [register_bet_failed(code), refused(code, 0)] {
+            let server = FakeServer::start();
+            let agency = start(&mut server.agency(1, ROW));
+            server.accept().expect(&hello2(1)).send(&refusal);
+            fails_with(agency, why);
+        }
     }
+}
+
+#[test]
+fn an_agency_names_the_bet_that_is_refused() {
+    let server = FakeServer::start();
+    let agency = start(server.agency(1, &rows(3)).env("CLI_BATCH_MAXAMOUNT", "1"));
+    let mut wire = server.accept();
+    wire.expect(&hello2(1)).send(&welcome2(&[], OPEN));
+    wire.expect(&[0, 1]).send(REGISTER_BET_OK).send(&refused(2, 1));
+    fails_with(agency, "the server refuses bet 2 of this agency, code 2: a bet is not valid");
 }
 
 #[test]
 fn an_agency_that_is_refused_for_now_comes_back() {
     let server = FakeServer::start();
     let agency = start(&mut server.agency(1, ""));
-    for code in [9, 12] {
-        server.accept().expect(&hello(1)).send(&register_bet_failed(code));
+    for refusal in [register_bet_failed(9), refused(9, 0), refused(12, 0)] {
+        server.accept().expect(&hello2(1)).send(&refusal);
     }
     let mut wire = server.accept();
     hear_the_request(&mut wire, OPEN);
@@ -194,12 +209,13 @@ fn an_agency_says_when_its_server_speaks_something_else() {
         REGISTER_BET_OK,
         ALL_BETS_SENT,
         &inform_winners(&[1]),
-        &[welcome(0, OPEN), welcome(0, OPEN)].concat(),
-        &[welcome(0, OPEN), inform_winners(&[])].concat(),
+        &[welcome2(&[], OPEN), welcome2(&[], OPEN)].concat(),
+        &[welcome2(&[], OPEN), inform_winners(&[])].concat(),
+        &welcome(0, OPEN),
     ] {
         let server = FakeServer::start();
         let agency = start(&mut server.agency(1, ROW));
-        server.accept().expect(&hello(1)).send(answer);
+        server.accept().expect(&hello2(1)).send(answer);
         fails_with(agency, "does not speak this protocol");
     }
 }
@@ -213,7 +229,7 @@ fn an_agency_ignores_what_comes_behind_its_winners() {
         let agency = start(server.agency(1, ROW).env("CLI_HANDSHAKE", handshake));
         let mut wire = server.accept();
         if handshake == "true" {
-            wire.expect(&hello(1)).send(&welcome(0, OPEN));
+            wire.expect(&hello2(1)).send(&welcome2(&[], OPEN));
         }
         wire.expect(&[0, 1]).send(REGISTER_BET_OK);
         read_until(&mut wire, REQUEST_WINNERS);
@@ -227,12 +243,13 @@ fn an_agency_ignores_what_comes_behind_its_winners() {
 fn an_agency_says_which_code_or_state_it_does_not_know() {
     for (answer, why) in [
         (register_bet_failed(99), "does not speak this protocol: error code 99, "),
-        (welcome(0, 7), "does not speak this protocol: state 7 of an agency, "),
+        (refused(99, 0), "does not speak this protocol: error code 99, "),
+        (welcome2(&[], 7), "does not speak this protocol: state 7 of an agency, "),
         (vec![1, 2], "does not speak this protocol: unknown message type 258"),
     ] {
         let server = FakeServer::start();
         let agency = start(&mut server.agency(1, ROW));
-        server.accept().expect(&hello(1)).send(&answer);
+        server.accept().expect(&hello2(1)).send(&answer);
         fails_with(agency, why);
     }
 }
@@ -241,7 +258,7 @@ fn an_agency_says_which_code_or_state_it_does_not_know() {
 fn an_agency_whose_file_is_shorter_than_what_is_stored_says_so_at_once() {
     let server = FakeServer::start();
     let agency = start(&mut server.agency(1, ROW));
-    server.accept().expect(&hello(1)).send(&welcome(3, OPEN));
+    server.accept().expect(&hello2(1)).send(&welcome2_of(3, OPEN, 0));
     let ended = fails_with(agency, "agency-1.csv holds only 1: is it the file that was sent?");
     assert_eq!(ended.lines_with("has 3 bets of this agency").len(), 1, "{:#?}", ended.lines);
     assert!(ended.lines_with("in_progress").is_empty(), "to try again would not help: {:#?}", ended.lines);

@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use allocation_counter::measure;
 use loteria::bet::{Bet, Day};
 use loteria::buffer::Buffer;
-use loteria::central::{self, Central, ConnectionId, Event, Limits, Now};
+use loteria::central::{Central, ConnectionId, Event, Limits, Now, Restore};
 use loteria::client::conversation::{Conversation, Manner};
 use loteria::client::source::BetFile;
 use loteria::config::Credential;
+use loteria::ledger::Ledger;
 use loteria::ledger::file::{self, DiskFile, FileLedger, SyncPolicy};
-use loteria::ledger::{Ledger, Recovered};
 use loteria::lottery::Lottery;
 use loteria::protocol::Batch;
 use slotmap::SlotMap;
@@ -46,10 +46,10 @@ fn turn(central: &mut Central, ledger: &mut FileLedger<DiskFile>, id: Connection
 fn the_server_allocates_no_more_for_a_hundred_bets_than_for_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let files = file::open(&folder.path().join("bets.csv")).expect("opened");
-    let mut lottery = Lottery::new(1);
-    let replay = |step: Recovered<'_>| central::restore(&mut lottery, step);
-    let (mut ledger, _) = FileLedger::recover(files, SyncPolicy::Never, replay).expect("empty files");
-    let mut central = Central::new(Limits::default(), None, lottery);
+    let mut restore = Restore::new(Lottery::new(1));
+    let recovered = FileLedger::recover(files, SyncPolicy::Never, |step| restore.step(step));
+    let (mut ledger, _) = recovered.expect("empty files");
+    let mut central = Central::new(Limits::default(), None, restore.finish());
     let id = SlotMap::new().insert(());
     central.connect(id, IpAddr::V4(Ipv4Addr::LOCALHOST), Now::read());
     let (one, hundred) = (batch(1), batch(100));
@@ -79,7 +79,7 @@ fn an_agency_allocates_nothing_for_its_batches_but_for_the_first() {
     };
     let mut conversation = Conversation::new(manner, BetFile::open(&file, 1).expect("opened"));
     let mut output = Buffer::new();
-    let welcome = [0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let welcome = [0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let all_stored = [0, 2].repeat(WINDOW);
     conversation.speak(&mut output).expect("Hello");
     let mut go_on = |heard: &[u8]| {

@@ -5,7 +5,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::fixture::by_hand::{Bet, REGISTER_BET_OK, register_bet_failed, register_bets};
+use crate::fixture::by_hand::{
+    ALL_BETS_SENT, Bet, OPEN, REGISTER_BET_OK, hello, register_bet_failed, register_bets, welcome,
+};
 use crate::fixture::{
     FakeServer, ONE_BET, ROW, Server, agency, end_by, fails_with, lasting_port, programs, run, start, stored,
     succeeded, through_bash, wait_for,
@@ -174,7 +176,7 @@ fn a_client_that_waits_for_its_server_says_in_progress_until_it_gives_up() {
 
 #[test]
 fn the_prescribed_lines_are_there_to_the_letter() {
-    let server = Server::start_with(1, |server| {
+    let server = Server::start_with(2, |server| {
         server.env_remove("SERVER_LISTEN_BACKLOG").env("LOGGING_LEVEL", "debug");
     });
     let mut echo = server.agency(3);
@@ -182,8 +184,9 @@ fn the_prescribed_lines_are_there_to_the_letter() {
     server.connect().send(&register_bets(&[Bet::of(1, 30_904_465, 7574)])).expect(REGISTER_BET_OK);
     server.connect().send(&register_bets(&[Bet::of(1, 1, 1), Bet::of(1, 0, 1)])).expect(&register_bet_failed(2));
     let one_bet = run(server.agency(1).envs(ONE_BET));
-    let rows = ROW.repeat(3) + "Ana,Paz,2,2000-01-01,1\n" + "Ana,Paz,3,2000-01-01,1\n";
-    let round = run(&mut server.agency_with_rows(1, &rows));
+    server.connect().send(&hello(1)).expect(&welcome(2, OPEN)).send(ALL_BETS_SENT);
+    let rows = ROW.repeat(2) + "Ana,Paz,2,2000-01-01,1\n";
+    let round = run(&mut server.agency_with_rows(2, &rows));
     let address = format!("127.0.0.1:{}", server.port);
     let server = end_by(Signal::TERM, server.process);
 

@@ -26,6 +26,7 @@ mod log_contract;
 mod older_agencies;
 mod one_bet;
 mod operator;
+mod other_files;
 mod patience;
 mod progress;
 mod protocol;

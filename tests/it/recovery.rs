@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::fixture::{Server, fails_with, keep_port, programs, start, succeeded, wait_for};
 use crate::fuzz_bodies::Memory;
-use loteria::central::restore;
+use loteria::central::Restore;
 use loteria::ledger::file::{FileLedger, Files, Operation, RecoveryError, SyncPolicy};
 use loteria::lottery::Lottery;
 use loteria_tools::{Ended, Process, field};
@@ -195,9 +195,9 @@ fn rows_that_a_crash_left_unsynced_are_synced_before_they_count() {
     let bets = Memory::holding(ANA.repeat(2).as_bytes());
     bets.refuse_syncs();
     let recover = |sync| {
-        let mut lottery = Lottery::new(1);
+        let mut restore = Restore::new(Lottery::new(1));
         let files = Files { bets: bets.clone(), closings: Memory::default(), state: Memory::default() };
-        let recovered = FileLedger::recover(files, sync, |step| restore(&mut lottery, step));
+        let recovered = FileLedger::recover(files, sync, |step| restore.step(step));
         recovered.map(|(_, summary)| summary.bets)
     };
     let refused = recover(SyncPolicy::Always).expect_err("it can't be synced");
@@ -221,9 +221,8 @@ fn ten_million_rows_are_recovered_at_three_million_a_second() {
     }
     file.into_inner().expect("written");
     let files = loteria::ledger::file::open(&path).expect("opened");
-    let (mut lottery, memory, began) = (Lottery::new(5), peak_kib(), Instant::now());
-    let replay = |step: loteria::ledger::Recovered<'_>| restore(&mut lottery, step);
-    let (_, recovered) = FileLedger::recover(files, SyncPolicy::Always, replay).expect("recovered");
+    let (mut restore, memory, began) = (Restore::new(Lottery::new(5)), peak_kib(), Instant::now());
+    let (_, recovered) = FileLedger::recover(files, SyncPolicy::Always, |step| restore.step(step)).expect("recovered");
     let seconds = began.elapsed().as_secs_f64();
     let (rate, more) = (ROWS as f64 / seconds, peak_kib() - memory);
     println!("{ROWS} rows in {seconds:.2} s, {rate:.0} a second, {more} KiB more at the peak");

@@ -27,7 +27,7 @@ fn batch(bet: Bet<'_>) -> Vec<u8> {
 #[test]
 fn a_type_that_no_agency_may_send_is_code_1_and_closes() {
     let server = Server::start(1);
-    for message_type in [0, 2, 10, 255] {
+    for message_type in [0, 2, 12, 255] {
         closes_with(&server, &[0, message_type], 1);
     }
     closes_with(&server, &register_bet_failed(1), 1);
@@ -207,10 +207,10 @@ fn a_newer_connection_is_code_10_for_the_older_and_closes_it() {
 #[test]
 fn a_type_or_version_that_is_not_spoken_is_refused_from_its_first_bytes() {
     let server = Server::start(1);
-    for message_type in [2, 3, 7, 9] {
+    for message_type in [2, 3, 7, 9, 10, 11] {
         closes_with(&server, &[0, message_type], 1);
     }
-    closes_with(&server, &[0, 8, 0, 2], 11);
+    closes_with(&server, &[0, 8, 0, 3], 11);
     closes_with(&server, &[0, 8, 0xff, 0xff], 11);
 }
 
@@ -218,7 +218,7 @@ fn a_type_or_version_that_is_not_spoken_is_refused_from_its_first_bytes() {
 fn an_unknown_version_is_code_11_and_closes() {
     let server = Server::start(1);
     closes_with(&server, &hello_in_version(0, 1), 11);
-    closes_with(&server, &hello_in_version(2, 1), 11);
+    closes_with(&server, &hello_in_version(3, 1), 11);
     server.connect().send(&hello_in_version(1, 1)).expect(&welcome(0, OPEN));
 }
 

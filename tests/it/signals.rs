@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::fixture::by_hand::{Bet, CLOSED, OPEN, hello, register_bets, welcome};
+use crate::fixture::by_hand::{Bet, CLOSED, OPEN, hello, hello2, register_bets, welcome, welcome2};
 use crate::fixture::{
     FakeServer, ROW, Server, agency, asleep, end_by, lasting_port, programs, rows, start, sum_of, wait_for,
     wait_for_nth,
@@ -155,7 +155,7 @@ fn an_agency_ends_while_it_sends_to_a_server_that_does_not_read() {
         let server = FakeServer::start_unbuffered();
         let agency = start(server.agency(1, &rows).env("CLI_BATCH_WINDOW", "128"));
         let mut wire = server.accept();
-        wire.expect(&hello(1)).send(&welcome(0, OPEN)).expect(&[0, 1]);
+        wire.expect(&hello2(1)).send(&welcome2(&[], OPEN)).expect(&[0, 1]);
         asleep(agency.pid());
         stop_agency(agency, signal, 1);
     }
@@ -167,7 +167,7 @@ fn an_agency_ends_while_it_waits_for_a_reply_that_does_not_come() {
         let server = FakeServer::start();
         let agency = start(&mut server.agency(1, ROW));
         let mut wire = server.accept();
-        wire.expect(&hello(1));
+        wire.expect(&hello2(1));
         asleep(agency.pid());
         stop_agency(agency, signal, 1);
     }

@@ -1,12 +1,16 @@
 //! Agencies with their bets, and the client processes that send them. The conversation is the real one.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use fastrand::Rng;
-use loteria::bet::{Bet, Day, MAX_NAME_BYTES, Name, WINNER_NUMBER, store_bets};
+use loteria::bet::{Bet, Day, MAX_NAME_BYTES, Name, Tally, WINNER_NUMBER, store_bets};
+use loteria::buffer::Buffer;
 use loteria::client::conversation::{Conversation, Failure, Manner};
+use loteria::client::pauses::Takeovers;
 use loteria::client::source::{BetSource, SourceError};
 use loteria::config::Credential;
+use loteria::protocol;
 
 use crate::chance::Chance;
 use crate::mistakes::{Mistake, makes};
@@ -27,6 +31,8 @@ pub struct Agency {
     pub newest_link: Option<usize>,
     /// The newest connection of it that the server has read.
     pub newest_heard: Option<usize>,
+    /// Clients that were started for it.
+    pub started: usize,
 }
 
 const NAMES: [&str; 5] = ["Ana", "Ñata", "O'Higgins, \"el\"", "Paz", "\""];
@@ -50,7 +56,17 @@ impl Agency {
         let bets: Rc<[Bet<'static>]> = (0..bets).map(bet).collect();
         let winners = bets.iter().filter(|bet| bet.has_won()).map(|bet| bet.document).collect();
         let rows = bets.iter().map(|bet| row(*bet)).collect();
-        Agency { number, bets, rows, winners, acknowledged: 0, is_told: false, newest_link: None, newest_heard: None }
+        Agency {
+            number,
+            bets,
+            rows,
+            winners,
+            acknowledged: 0,
+            is_told: false,
+            newest_link: None,
+            newest_heard: None,
+            started: 0,
+        }
     }
 }
 
@@ -64,6 +80,17 @@ fn row(bet: Bet<'_>) -> Vec<u8> {
     row
 }
 
+/// The tally of `bets`, one by one.
+pub fn tally(bets: &[Bet<'_>]) -> Tally {
+    let mut tally = Tally::default();
+    for bet in bets {
+        let mut encoded = Buffer::new();
+        protocol::encode_bet(bet, &mut encoded);
+        tally.extend(1, &encoded);
+    }
+    tally
+}
+
 /// A file of bets. It may have a bad row.
 #[derive(Debug)]
 pub struct SimulatedSource {
@@ -74,12 +101,17 @@ pub struct SimulatedSource {
 }
 
 impl BetSource for SimulatedSource {
-    fn resume_after(&mut self, stored: u64) -> Result<(), SourceError> {
-        let held = self.bets.len() as u64;
-        if stored > held {
-            return Err(SourceError::StoredMore { path: "simulated".into(), stored, held });
+    fn resume_after(&mut self, stored: Tally) -> Result<(), SourceError> {
+        let path = || "simulated".into();
+        let Some(first) = self.bets.get(..stored.bets as usize) else {
+            let held = self.bets.len() as u64;
+            return Err(SourceError::StoredMore { path: path(), stored: stored.bets, held });
+        };
+        let held = tally(first);
+        if held != stored && !makes(Mistake::OtherFileUnnoticed) {
+            return Err(SourceError::StoredOthers { path: path(), stored, held });
         }
-        self.next = (stored as usize).saturating_sub(usize::from(makes(Mistake::ResumeOffByOne)));
+        self.next = first.len().saturating_sub(usize::from(makes(Mistake::ResumeOffByOne)));
         Ok(())
     }
 
@@ -105,8 +137,12 @@ pub struct Client {
     pub conversation: Conversation<SimulatedSource>,
     /// Its connection, by number.
     pub link: Option<usize>,
-    pub is_legacy: bool,
-    pub has_bad_row: bool,
+    pub start: Start,
+    pub takeovers: Takeovers,
+    /// It does not connect before.
+    pub paused_until: Option<Instant>,
+    /// Clients of its agency that had been started when it was.
+    started: usize,
 }
 
 /// The way in which a client is started.
@@ -114,12 +150,19 @@ pub struct Client {
 pub struct Start {
     pub is_legacy: bool,
     pub has_bad_row: bool,
+    /// The position of a bet that is another one in its file.
+    pub other_bet: Option<usize>,
 }
 
 impl Client {
     pub fn new(name: usize, agency: &Agency, start: Start, random: &mut Rng) -> Client {
-        let Start { is_legacy, has_bad_row } = start;
+        let Start { is_legacy, has_bad_row, other_bet } = start;
         let bad = (has_bad_row && !agency.bets.is_empty()).then(|| random.usize(0..agency.bets.len()));
+        let mut bets = Rc::clone(&agency.bets);
+        if let Some(position) = other_bet {
+            bets = bets.iter().copied().collect();
+            Rc::make_mut(&mut bets)[position].document += 500;
+        }
         let manner = Manner {
             agency: agency.number,
             batch_max_amount: random.u32(1..=4),
@@ -127,9 +170,23 @@ impl Client {
             handshake: !is_legacy,
             credential: Credential::default(),
         };
-        let source = SimulatedSource { bets: Rc::clone(&agency.bets), next: 0, bad };
+        let source = SimulatedSource { bets, next: 0, bad };
         let conversation = Conversation::new(manner, source);
-        Client { name, agency: agency.number, conversation, link: None, is_legacy, has_bad_row }
+        Client {
+            name,
+            agency: agency.number,
+            conversation,
+            link: None,
+            start,
+            takeovers: Takeovers::default(),
+            paused_until: None,
+            started: agency.started,
+        }
+    }
+
+    /// True if no other client of `agency` was started since it was.
+    pub fn is_alone(&self, agency: &Agency) -> bool {
+        self.started == agency.started
     }
 }
 

@@ -2,21 +2,23 @@
 
 use loteria::buffer::Buffer;
 use loteria::client::conversation::{Conclusion, Failure};
+use loteria::client::source::SourceError;
 use loteria::protocol::{self, ErrorCode, Message, Scanner};
 
 use crate::agencies::{Breakdown, Client, Start};
 use crate::chance::Chance;
 use crate::chronicle::{Happening, count, tell};
+use crate::mistakes::{Mistake, makes};
 use crate::network::Owner;
 use crate::pipe::End;
 use crate::world::World;
 
 impl World {
     fn connect(&mut self, index: usize) -> Result<(), String> {
-        if self.server.is_none() {
+        let client = &mut self.clients[index];
+        if self.server.is_none() || client.paused_until.is_some_and(|until| self.clock.now().instant < until) {
             return Ok(());
         }
-        let client = &mut self.clients[index];
         let number = self.network.borrow_mut().connect(Owner::Agency(client.agency));
         tell(|| format!("client {}: agency {} connects, connection {number}", client.name, client.agency));
         self.agencies[client.agency as usize - 1].newest_link = Some(number);
@@ -35,6 +37,7 @@ impl World {
         let name = self.next_client;
         self.next_client += 1;
         tell(|| format!("client {name}: starts for agency {}, {start:?}", index + 1));
+        self.agencies[index].started += 1;
         self.clients.push(Client::new(name, &self.agencies[index], start, &mut self.random));
     }
 
@@ -44,14 +47,24 @@ impl World {
         let index = self.random.usize(0..self.agencies.len());
         let mut running = self.clients.iter().filter(|client| client.agency as usize == index + 1).peekable();
         let is_running = running.peek().is_some();
-        if running.any(|client| client.is_legacy && client.link.is_none()) {
+        if running.any(|client| client.start.is_legacy && client.link.is_none()) {
             return;
         }
         if is_running {
             count(Happening::Duplicated);
         }
-        let has_bad_row = self.random.one_in(3);
-        self.start_client(index, Start { is_legacy: false, has_bad_row });
+        let start = match self.random.usize(0..3) {
+            0 => Start { has_bad_row: true, ..Start::default() },
+            1 => Start { other_bet: self.stored_bet(index), ..Start::default() },
+            _ => Start::default(),
+        };
+        self.start_client(index, start);
+    }
+
+    /// The position of a bet that is stored whatever happens.
+    fn stored_bet(&mut self, index: usize) -> Option<usize> {
+        let stored = self.invariants.surviving.stored.get(index).copied().unwrap_or_default() as usize;
+        (stored > 0).then(|| self.random.usize(0..stored))
     }
 
     pub fn kill_client(&mut self, index: usize) {
@@ -120,8 +133,11 @@ impl World {
     fn finish(&mut self, index: usize, told: &[u32]) -> Result<(), String> {
         let client = &self.clients[index];
         tell(|| format!("client {}: agency {} is told {told:?}", client.name, client.agency));
+        if client.start.other_bet.is_some() {
+            return Err(format!("client {} is told winners, and its file is not the one that was sent", client.name));
+        }
         let agency = &mut self.agencies[client.agency as usize - 1];
-        if client.is_legacy {
+        if client.start.is_legacy {
             count(Happening::LegacyFinished);
         }
         agency.is_told = true;
@@ -138,13 +154,13 @@ impl World {
             Breakdown::Lost => true,
             Breakdown::Failed(failure) => {
                 self.judge(index, &failure)?;
-                failure.is_transient()
+                failure.is_transient() || (failure.is_takeover() && self.comes_back(index)?)
             }
         };
-        self.hang_up(index, End::Closed);
+        self.hang_up(index, End::Reset);
         let client = &self.clients[index];
         if !goes_on || !client.conversation.can_begin_again() {
-            if client.is_legacy {
+            if client.start.is_legacy {
                 count(Happening::LegacyContinued);
             }
             self.clients.swap_remove(index);
@@ -152,18 +168,47 @@ impl World {
         Ok(())
     }
 
+    /// True if a client whose agency was taken over tries once more.
+    fn comes_back(&mut self, index: usize) -> Result<bool, String> {
+        let client = &mut self.clients[index];
+        if client.start.is_legacy {
+            return Ok(false);
+        }
+        let now = self.clock.now().instant;
+        let came_back = client.paused_until.is_some();
+        let pause = client.takeovers.next(now).filter(|_| !makes(Mistake::TakeoverFinal));
+        client.paused_until = pause.map(|pause| now + pause);
+        let is_alone = client.is_alone(&self.agencies[client.agency as usize - 1]);
+        if is_alone {
+            count(Happening::Ghost);
+        }
+        if pause.is_some() {
+            count(Happening::CameBack);
+        } else if is_alone && !came_back {
+            return Err(format!("client {} ends at a late connection of its own", client.name));
+        }
+        Ok(pause.is_some())
+    }
+
     /// Checks that the client gave a reason for its refusal.
     fn judge(&self, index: usize, failure: &Failure) -> Result<(), String> {
         let client = &self.clients[index];
-        let Failure::Refused { code } = failure else { return Err(format!("client {}: {failure}", client.name)) };
+        let code = match failure {
+            Failure::Source(SourceError::StoredOthers { .. }) if client.start.other_bet.is_some() => {
+                count(Happening::OtherFile);
+                return Ok(());
+            }
+            Failure::Refused { code, .. } => code,
+            _ => return Err(format!("client {}: {failure}", client.name)),
+        };
         let is_newest = self.agencies[client.agency as usize - 1].newest_link == client.link;
         let (happening, is_just) = match code {
             ErrorCode::NotStored => (Happening::NotStored, true),
             ErrorCode::Unavailable => (Happening::Unavailable, true),
-            ErrorCode::InvalidBet => (Happening::RefusedBet, client.has_bad_row),
+            ErrorCode::InvalidBet => (Happening::RefusedBet, client.start.has_bad_row),
             ErrorCode::TakenOver => (Happening::TakenOver, !is_newest),
             // Another client has closed the agency meanwhile, and this one did not ask.
-            ErrorCode::Closed if client.is_legacy => return Ok(()),
+            ErrorCode::Closed if client.start.is_legacy => return Ok(()),
             _ => return Err(format!("client {}: {failure}", client.name)),
         };
         count(happening);

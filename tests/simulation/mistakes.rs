@@ -26,6 +26,10 @@ pub enum Mistake {
     ShareIgnored,
     /// A client goes on one bet too early.
     ResumeOffByOne,
+    /// A client goes on behind bets that are not those of its file.
+    OtherFileUnnoticed,
+    /// A client ends as soon as another connection of its agency has taken over.
+    TakeoverFinal,
 }
 
 #[cfg(feature = "planted-faults")]
@@ -42,6 +46,8 @@ impl Mistake {
         Mistake::StateIgnored,
         Mistake::ShareIgnored,
         Mistake::ResumeOffByOne,
+        Mistake::OtherFileUnnoticed,
+        Mistake::TakeoverFinal,
     ];
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use loteria::bet::Day;
 use loteria::buffer::Buffer;
-use loteria::central::{self, Central, ConnectionId, Limits, Now, Wants};
+use loteria::central::{Central, ConnectionId, Limits, Now, Restore, Wants};
 use loteria::ledger::Recovered;
 use loteria::ledger::file::{FileLedger, RecoveryError, Summary, SyncPolicy};
 use loteria::lottery::{Contradiction, Lottery};
@@ -104,10 +104,10 @@ impl Process {
         random: &mut Rng,
     ) -> Result<(Process, Summary), RecoveryError<Contradiction>> {
         let files = Disk::open(disk, &life);
-        let mut lottery = Lottery::new(settings.agencies);
+        let mut restore = Restore::new(Lottery::new(settings.agencies));
         let replay = |step: Recovered<'_>| match step {
             Recovered::Closing(_) if makes(Mistake::ClosedForgotten) => Ok(()),
-            step => central::restore(&mut lottery, step),
+            step => restore.step(step),
         };
         let (file, summary) = FileLedger::recover(files, settings.sync, replay)?;
         disk.borrow_mut().end_recovery();
@@ -120,7 +120,7 @@ impl Process {
             clock: Rc::clone(clock),
             owed: None,
         };
-        let central = Central::new(settings.limits.clone(), None, lottery);
+        let central = Central::new(settings.limits.clone(), None, restore.finish());
         let share = if makes(Mistake::ShareIgnored) { usize::MAX } else { settings.limits.turn_bytes };
         let process = Process {
             server: Server::new(central, ledger, share),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use loteria::bet::Tally;
 use loteria::central::{Limits, Wants};
 
 use crate::network::{Edge, Link, Network, Owner};
@@ -25,7 +26,7 @@ struct InFlight {
     commit: usize,
     staged_bytes: usize,
     /// Bets stored of each agency, and those that will be.
-    bets: Vec<(u64, u64)>,
+    bets: Vec<(Tally, Tally)>,
     closings: Vec<(u32, u64)>,
 }
 

@@ -56,6 +56,8 @@ const STRANGERS: usize = 3;
 impl World {
     pub fn new(seed: u64) -> World {
         let mut random = Rng::with_seed(seed);
+        // The pauses of clients are drawn from the generator of the thread.
+        fastrand::seed(seed);
         let agencies: Vec<Agency> = (1..=random.u32(1..=4))
             .map(|number| {
                 let bets = if random.one_in(8) { 0 } else { random.usize(1..=16) };
@@ -92,7 +94,7 @@ impl World {
         for index in 0..world.agencies.len() {
             // Without Hello it is the first bet that says whose a connection is.
             let is_legacy = world.random.one_in(6) && !world.agencies[index].bets.is_empty();
-            world.start_client(index, Start { is_legacy, has_bad_row: false });
+            world.start_client(index, Start { is_legacy, ..Start::default() });
         }
         world
     }

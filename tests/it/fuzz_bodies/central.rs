@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use loteria::bet::{Bet, Day, Name, load_bets};
 use loteria::buffer::Buffer;
 use loteria::central::credentials::Credentials;
-use loteria::central::{self, Central, ConnectionId, Event, Limits, Now, Wants};
+use loteria::central::{Central, ConnectionId, Event, Limits, Now, Restore, Wants};
 use loteria::config::Credential;
 use loteria::ledger::file::{FileLedger, Files, SyncPolicy};
-use loteria::ledger::{Ledger, Outcome, Recovered};
+use loteria::ledger::{Ledger, Outcome};
 use loteria::lottery::Lottery;
 use loteria::protocol::{self, Batch, Message, MessageLimits, Scanner};
 use slotmap::SlotMap;
@@ -69,17 +69,17 @@ fn limits() -> Limits {
     }
 }
 
-fn recover(files: &Files<Memory>, lottery: &mut Lottery) -> FileLedger<Memory> {
-    let replay = |step: Recovered<'_>| central::restore(lottery, step);
-    let (ledger, _) = FileLedger::recover(files.clone(), SyncPolicy::Always, replay).expect("it recovers");
-    ledger
+fn recover(files: &Files<Memory>, agencies: u32) -> (FileLedger<Memory>, Lottery) {
+    let mut restore = Restore::new(Lottery::new(agencies));
+    let recovered = FileLedger::recover(files.clone(), SyncPolicy::Always, |step| restore.step(step));
+    let (ledger, _) = recovered.expect("it recovers");
+    (ledger, restore.finish())
 }
 
 impl World {
     fn new(asks_for_credentials: bool, has_agencies: bool) -> World {
         let files = Files { bets: Memory::default(), closings: Memory::default(), state: Memory::default() };
-        let mut lottery = Lottery::new(if has_agencies { AGENCIES } else { 0 });
-        let ledger = recover(&files, &mut lottery);
+        let (ledger, lottery) = recover(&files, if has_agencies { AGENCIES } else { 0 });
         let secret = Credential::new(SECRET).expect("short");
         let credentials = (1..=AGENCIES).map(|agency| (agency, secret.clone()));
         let credentials = asks_for_credentials.then(|| Credentials::new(credentials));
@@ -247,15 +247,14 @@ impl World {
         }
         let lottery = self.central.lottery();
         for agency in 1..=lottery.agencies() {
-            assert_eq!(lottery.stored(agency), counts.remove(&agency).unwrap_or(0), "of agency {agency}");
+            assert_eq!(lottery.stored(agency).bets, counts.remove(&agency).unwrap_or(0), "of agency {agency}");
         }
         assert!(counts.is_empty(), "bets of agencies that do not take part: {counts:?}");
     }
 
     fn check_recovery(&self) {
         let before = self.central.lottery();
-        let mut after = Lottery::new(before.agencies());
-        recover(&self.files, &mut after);
+        let (_, after) = recover(&self.files, before.agencies());
         for agency in 1..=before.agencies() {
             assert_eq!(after.standing(agency), before.standing(agency));
             assert_eq!(after.stored(agency), before.stored(agency));
@@ -270,7 +269,11 @@ fn check_replies(heard: &[u8], lottery: &Lottery) {
     let mut rest = heard;
     while let Some(length) = scanner.scan(rest).expect("messages") {
         match Message::decode(&rest[..length]).expect("a message") {
-            Message::RegisterBetOk | Message::RegisterBetFailed(_) | Message::Welcome { .. } => {}
+            Message::RegisterBetOk
+            | Message::RegisterBetFailed(_)
+            | Message::Refused { .. }
+            | Message::Welcome { .. }
+            | Message::Welcome2 { .. } => {}
             Message::InformWinners(_) => assert!(lottery.is_drawn(), "winners before the draw"),
             other => panic!("the server says {other:?}"),
         }
@@ -287,7 +290,8 @@ fn encoded(message: &Message<'_>) -> Vec<u8> {
 fn hello(script: &mut Script<'_>) -> Vec<u8> {
     let agency = script.below(AGENCIES as usize + 2) as u32;
     let credential: &[u8] = if script.is_true() { SECRET } else { script.bytes(3) };
-    encoded(&Message::Hello { version: protocol::VERSION, agency, credential })
+    let version = script.below(usize::from(protocol::VERSION) + 2) as u16;
+    encoded(&Message::Hello { version, agency, credential })
 }
 
 fn batch(script: &mut Script<'_>) -> Vec<u8> {

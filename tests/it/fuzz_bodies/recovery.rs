@@ -1,7 +1,7 @@
 //! Recovery from any three files: it refuses and changes nothing, or it leaves files that recover to the same again.
 
 use loteria::bet::load_bets;
-use loteria::central::restore;
+use loteria::central::Restore;
 use loteria::ledger::file::{FileLedger, Files, RecoveryError, State, Summary, SyncPolicy};
 use loteria::lottery::{Contradiction, Lottery};
 
@@ -33,9 +33,8 @@ pub fn recovery(bytes: &[u8]) {
 }
 
 fn recover(files: &Files<Memory>) -> Result<Summary, RecoveryError<Contradiction>> {
-    let mut lottery = Lottery::new(AGENCIES);
-    let replay = |step: loteria::ledger::Recovered<'_>| restore(&mut lottery, step);
-    let (_, summary) = FileLedger::recover(files.clone(), SyncPolicy::Always, replay)?;
+    let mut restore = Restore::new(Lottery::new(AGENCIES));
+    let (_, summary) = FileLedger::recover(files.clone(), SyncPolicy::Always, |step| restore.step(step))?;
     Ok(summary)
 }
 

@@ -1,6 +1,6 @@
 //! Messages that own their parts, so that tests can generate and compare them.
 
-use loteria::bet::{Bet, Day};
+use loteria::bet::{Bet, Day, Tally};
 use loteria::buffer::Buffer;
 use loteria::protocol::{AgencyState, Batch, ErrorCode, Malformed, Message, MessageLimits, Scanner};
 
@@ -16,6 +16,8 @@ pub enum Owned {
     InformWinners(Vec<u32>),
     Hello { version: u16, agency: u32, credential: Vec<u8> },
     Welcome { stored: u64, state: AgencyState },
+    Welcome2 { stored: Tally, state: AgencyState },
+    Refused { code: ErrorCode, position: u32 },
 }
 
 /// A bet that owns its names, or the fault of one that is invalid.
@@ -55,6 +57,8 @@ impl Owned {
                 Message::Hello { version: *version, agency: *agency, credential }.encode(output);
             }
             Owned::Welcome { stored, state } => Message::Welcome { stored: *stored, state: *state }.encode(output),
+            Owned::Welcome2 { stored, state } => Message::Welcome2 { stored: *stored, state: *state }.encode(output),
+            Owned::Refused { code, position } => Message::Refused { code: *code, position: *position }.encode(output),
         }
     }
 
@@ -75,6 +79,8 @@ impl Owned {
             Owned::InformWinners(_) => "InformWinners",
             Owned::Hello { .. } => "Hello",
             Owned::Welcome { .. } => "Welcome",
+            Owned::Welcome2 { .. } => "Welcome2",
+            Owned::Refused { .. } => "Refused",
         }
     }
 }
@@ -102,6 +108,8 @@ impl From<Message<'_>> for Owned {
                 Owned::Hello { version, agency, credential: credential.to_vec() }
             }
             Message::Welcome { stored, state } => Owned::Welcome { stored, state },
+            Message::Welcome2 { stored, state } => Owned::Welcome2 { stored, state },
+            Message::Refused { code, position } => Owned::Refused { code, position },
         }
     }
 }

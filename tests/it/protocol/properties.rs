@@ -1,6 +1,6 @@
 //! Properties of any messages and any bytes, however they are cut.
 
-use loteria::bet::Day;
+use loteria::bet::{Day, Tally};
 use loteria::buffer::Buffer;
 use loteria::protocol::{AgencyState, ErrorCode, MessageLimits};
 use proptest::collection::vec;
@@ -29,7 +29,12 @@ fn message() -> impl Strategy<Value = Owned> {
         1 => Just(Owned::RequestWinners),
         1 => vec(any::<u32>(), 0..20).prop_map(Owned::InformWinners),
         1 => hello.prop_map(|(version, agency, credential)| Owned::Hello { version, agency, credential }),
-        1 => (any::<u64>(), select(states)).prop_map(|(stored, state)| Owned::Welcome { stored, state }),
+        1 => (any::<u64>(), select(states.clone())).prop_map(|(stored, state)| Owned::Welcome { stored, state }),
+        1 => (any::<u64>(), any::<u32>(), select(states)).prop_map(|(bets, checksum, state)| {
+            Owned::Welcome2 { stored: Tally { bets, checksum }, state }
+        }),
+        1 => (select(ErrorCode::ALL.to_vec()), any::<u32>())
+            .prop_map(|(code, position)| Owned::Refused { code, position }),
     ]
 }
 

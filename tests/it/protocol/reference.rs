@@ -1,5 +1,6 @@
 //! Bytes on the wire are those of `protocol.md`.
 
+use loteria::bet::Tally;
 use loteria::protocol::{AgencyState, ErrorCode, Malformed, Message, MessageLimits};
 
 use super::owned::{Owned, OwnedBet, Read, read};
@@ -57,6 +58,14 @@ fn reference() -> Vec<(&'static str, Owned)> {
         ("0009 0000000000000000 00", Owned::Welcome { stored: 0, state: AgencyState::Open }),
         ("0009 0000000000006938 01", Owned::Welcome { stored: 26_936, state: AgencyState::Closed }),
         ("0009 ffffffffffffffff 02", Owned::Welcome { stored: u64::MAX, state: AgencyState::Drawn }),
+        ("0008 0002 00000005 0000", Owned::Hello { version: 2, agency: 5, credential: vec![] }),
+        ("000a 0000000000000000 00 00000000", Owned::Welcome2 { stored: Tally::default(), state: AgencyState::Open }),
+        (
+            "000a 0000000000006938 01 cbf43926",
+            Owned::Welcome2 { stored: Tally { bets: 26_936, checksum: 0xcbf4_3926 }, state: AgencyState::Closed },
+        ),
+        ("000b 0002 00000011", Owned::Refused { code: ErrorCode::InvalidBet, position: 17 }),
+        ("000b 000c 00000000", Owned::Refused { code: ErrorCode::Unavailable, position: 0 }),
     ]
 }
 
@@ -75,7 +84,7 @@ fn invalid_bytes_are_refused_at_the_first_byte_that_decides() {
     let too_long = Malformed::MessageTooLong { limit: 65_536 };
     for (hex, malformed) in [
         ("0000", Malformed::UnknownType(0)),
-        ("000a", Malformed::UnknownType(10)),
+        ("000c", Malformed::UnknownType(12)),
         ("ffff", Malformed::UnknownType(65_535)),
         ("0001 00000401", Malformed::TooManyBets { bets: 1025, limit: 1024 }),
         ("0001 00000001 000000000000001b", Malformed::Length),
@@ -88,6 +97,8 @@ fn invalid_bytes_are_refused_at_the_first_byte_that_decides() {
         ("0003 0000", Malformed::UnknownCode(0)),
         ("0003 000d", Malformed::UnknownCode(13)),
         ("0009 0000000000000000 03", Malformed::UnknownState(3)),
+        ("000b 000d 00000000", Malformed::UnknownCode(13)),
+        ("000a 0000000000000000 03 00000000", Malformed::UnknownState(3)),
     ] {
         let bytes = from_hex(hex);
         let read_whole = read(&bytes, &[bytes.len()], MessageLimits::default());
