@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::commit_times::CommitTimes;
 use super::turn::Server;
 use crate::central::{Central, Status};
 use crate::event;
@@ -13,19 +14,22 @@ pub(super) struct Report {
     at: Instant,
     /// Stored bets then.
     stored: u64,
+    /// The commits until then.
+    commits: CommitTimes,
 }
 
 impl Report {
     pub fn new(central: &Central) -> Report {
-        Report { at: Instant::now(), stored: central.lottery().total_stored() }
+        Report { at: Instant::now(), stored: central.lottery().total_stored(), commits: CommitTimes::default() }
     }
 
     /// Logs one line: where the server stands, and what it did since the last such line.
-    pub fn log<S: super::Socket, L: crate::ledger::Ledger>(&mut self, server: &mut Server<S, L>) {
+    pub fn log<S: super::Socket, L: crate::ledger::Ledger>(&mut self, server: &Server<S, L>) {
         let Status { connections, parked, buffered_bytes, stored, open_agencies, closed_agencies, .. } =
             server.central().status();
-        let commits = server.take_commit_times();
-        let before = std::mem::replace(self, Report { at: Instant::now(), stored });
+        let now = Report { at: Instant::now(), stored, commits: server.commits().times.clone() };
+        let before = std::mem::replace(self, now);
+        let commits = self.commits.since(&before.commits);
         let bets_a_second = stored.saturating_sub(before.stored) as f64 / (self.at - before.at).as_secs_f64();
         event!(Info, "estado", success, "conexiones": connections, "agencias_abiertas": open_agencies.len(),
             "agencias_cerradas": closed_agencies, "esperando_sorteo": parked, "apuestas": stored,

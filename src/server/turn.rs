@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use slotmap::SlotMap;
 
-use super::commit_times::CommitTimes;
+use super::commit_times::Commits;
 use super::connection::{Connection, LINGER, Received, Socket, Written};
 use super::deadlines::Deadlines;
 use super::schedule::{Grant, SLICE_BYTES, Schedule};
@@ -73,8 +73,8 @@ pub struct Server<S, L> {
     slice: Vec<u8>,
     /// The moment at which the commit in flight began.
     commit_began: Option<Instant>,
-    /// Durations of commits since they were last taken.
-    commit_times: CommitTimes,
+    /// The commits since the start.
+    commits: Commits,
 }
 
 impl<S: Socket, L: Ledger> Server<S, L> {
@@ -90,7 +90,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             writable: Vec::new(),
             slice: vec![0; SLICE_BYTES],
             commit_began: None,
-            commit_times: CommitTimes::default(),
+            commits: Commits::default(),
         }
     }
 
@@ -133,9 +133,14 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         Ok(id)
     }
 
-    /// Takes the durations of the commits since the last call.
-    pub(super) fn take_commit_times(&mut self) -> CommitTimes {
-        std::mem::take(&mut self.commit_times)
+    /// The commits since the start.
+    pub(super) fn commits(&self) -> &Commits {
+        &self.commits
+    }
+
+    /// The moment at which the commit in flight began.
+    pub(super) fn commit_began(&self) -> Option<Instant> {
+        self.commit_began
     }
 
     /// The time to sleep before the next turn, if nothing is reported before. `None` is for ever.
@@ -277,7 +282,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     fn settle(&mut self, world: &mut impl World, now: Now) -> Result<(), Halt> {
         let Some(outcome) = self.ledger.poll() else { return Ok(()) };
         let took = self.commit_began.take().map_or(Duration::ZERO, |began| world.now().instant - began);
-        self.commit_times.record(took);
+        self.commits.record(took, &outcome);
         self.schedule.settled(took);
         self.central.settle(outcome, now)
     }
