@@ -57,7 +57,7 @@ use crate::protocol::ErrorCode;
 pub use crate::config::server::Limits;
 pub use events::{Event, Wants};
 pub use restore::Restore;
-pub use status::Status;
+pub use status::{AgencyStatus, Stage, Status};
 
 use budget::Budget;
 use credentials::Credentials;
@@ -174,7 +174,12 @@ impl Central {
             return;
         }
         match event {
-            Event::Received(bytes) => self.receive(id, bytes, now),
+            Event::Received(bytes) => {
+                self.receive(id, bytes, now);
+                if let Some(agency) = self.sessions[id].agency() {
+                    self.speakers.hear(agency, now.instant);
+                }
+            }
             Event::Turn => self.go_on(id, now),
             Event::Ended => self.end(id),
             Event::Sent(bytes) => self.take_sent(id, bytes, now),

@@ -1,5 +1,7 @@
 //! The connection that speaks for each agency.
 
+use std::time::Instant;
+
 use super::ConnectionId;
 use crate::planted::{Fault, planted};
 
@@ -12,6 +14,8 @@ struct Speaker {
     connection: Option<ConnectionId>,
     /// The serial number of the newest connection that ever spoke for the agency.
     newest: u64,
+    /// The last time that bytes of the agency arrived.
+    heard: Option<Instant>,
 }
 
 impl Speakers {
@@ -29,8 +33,9 @@ impl Speakers {
 
     /// Lets connection `id`, with number `serial`, speak for `agency`. Gives the older connection that did.
     pub fn claim(&mut self, agency: u32, id: ConnectionId, serial: u64) -> Option<ConnectionId> {
-        let speaker = Speaker { connection: Some(id), newest: serial };
-        let older = std::mem::replace(&mut self.0[agency as usize - 1], speaker).connection;
+        let speaker = &mut self.0[agency as usize - 1];
+        speaker.newest = serial;
+        let older = speaker.connection.replace(id);
         older.filter(|&older| older != id && !planted(Fault::NoFencing))
     }
 
@@ -38,5 +43,20 @@ impl Speakers {
     pub fn release(&mut self, agency: u32, id: ConnectionId) {
         let speaker = &mut self.0[agency as usize - 1];
         speaker.connection = speaker.connection.filter(|&speaking| speaking != id);
+    }
+
+    /// Bytes of `agency` arrived `now`.
+    pub fn hear(&mut self, agency: u32, now: Instant) {
+        self.0[agency as usize - 1].heard = Some(now);
+    }
+
+    /// The connection that speaks for `agency`.
+    pub fn of(&self, agency: u32) -> Option<ConnectionId> {
+        self.0[agency as usize - 1].connection
+    }
+
+    /// The last time that bytes of `agency` arrived.
+    pub fn heard(&self, agency: u32) -> Option<Instant> {
+        self.0[agency as usize - 1].heard
     }
 }

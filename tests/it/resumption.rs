@@ -74,7 +74,7 @@ fn an_agency_that_is_started_again_sends_only_what_is_missing() {
     server.connect_as(1).send(&batch(1)).expect(REGISTER_BET_OK);
     let (_, first) = row(1).split_once(',').map(|(agency, row)| (agency.to_owned(), row.to_owned())).expect("fields");
     let ended = succeeded(start(&mut server.agency_with_rows(1, &(first + &rows(BETS)))));
-    assert_eq!(sum_of(&ended, "action: apuesta_enviada | result: success", "cantidad"), BETS.into());
+    assert_eq!(sum_of(&ended, "action: apuesta_enviada | result: success", "cantidad"), u64::from(BETS));
     assert_eq!(server.bets(), row(1) + &stored(1, &rows(BETS)));
 }
 
