@@ -32,7 +32,7 @@ const BACKLOG: &str = "1024";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let agencies = std::env::var("AGENCIES").map_or(Ok(AGENCIES), |agencies| agencies.parse())?;
-    let possible = allow_connections(agencies as usize + TOO_MANY);
+    let possible = allow_connections(agencies as usize + TOO_MANY, 0);
     if possible < agencies as usize + TOO_MANY {
         return Err(format!("the system allows {possible} connections and no more, see ulimit -n; set AGENCIES").into());
     }

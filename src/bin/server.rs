@@ -10,14 +10,18 @@ use loteria::central::{Central, Limits, Restore};
 use loteria::config::server::{PROGRAM, ServerConfig};
 use loteria::config::{ConfigError, Settings, WEAK_CREDENTIAL_BYTES};
 use loteria::grace::end_after_grace;
+use loteria::ledger::Ledger;
 use loteria::ledger::file::{self, DiskFile, FileLedger, OpenError, RecoveryError};
 use loteria::lottery::{Contradiction, Lottery};
 use loteria::server::reactor::{self, Reactor};
 use loteria::server::turn::TurnError;
-use loteria::server::{self, descriptors};
+use loteria::server::{self, admin, descriptors};
 use loteria::{event, logging};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use thiserror::Error;
+
+/// Connections to the admin port that wait to be accepted.
+const ADMIN_BACKLOG: i32 = 64;
 
 /// An error that ends the server.
 #[derive(Debug, Error)]
@@ -30,6 +34,8 @@ enum ServerError {
     Recovery(#[from] RecoveryError<Contradiction>),
     #[error("{address} can't be listened on: {error}; stop what uses it, or set SERVER_PORT or SERVER_IP to another")]
     Listen { address: SocketAddr, error: std::io::Error },
+    #[error("the admin port can't be opened at {address}: {error}; stop what uses it, or set ADMIN_ADDRESS to another")]
+    Admin { address: SocketAddr, error: std::io::Error },
     #[error("the loop can't be set up: {0}")]
     SetUp(std::io::Error),
     #[error("{0}")]
@@ -65,11 +71,22 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let address = listener.local_addr().map_err(listen_failed)?;
     let (turn_bytes, interval) = (config.limits.turn_bytes, config.reminder_interval);
     let reactor = Reactor::new(listener, signals, central, ledger, turn_bytes, interval, read_level_again);
-    let reactor = reactor.map_err(ServerError::SetUp)?;
+    let mut reactor = reactor.map_err(ServerError::SetUp)?;
+    if let Some(address) = config.admin_address {
+        serve_admin(&mut reactor, address, &config).map_err(|error| ServerError::Admin { address, error })?;
+    }
     event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
     let stop = reactor.run()?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());
     Ok(stop)
+}
+
+fn serve_admin<L: Ledger>(reactor: &mut Reactor<L>, address: SocketAddr, config: &ServerConfig) -> std::io::Result<()> {
+    let listener = server::listen(address, ADMIN_BACKLOG)?;
+    let address = listener.local_addr()?;
+    reactor.serve_admin(listener, config.storage_filepath.clone())?;
+    event!(Info, "listen_admin", success, "ip": address.ip(), "port": address.port());
+    Ok(())
 }
 
 /// Starts a thread that waits for the signals too, in case the loop is blocked when one comes.
@@ -144,7 +161,8 @@ fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<DiskFile>), Ser
     let (ledger, summary) = FileLedger::recover(files, config.storage_sync, |step| restore.step(step))?;
     event!(Info, "recover", success, "bets": summary.bets, "agencies_closed": summary.agencies_closed,
         "truncated_bytes": summary.truncated_bytes, "verified_bytes": summary.verified_bytes);
-    let connections = descriptors::allow_connections(config.limits.connections);
+    let admin = config.admin_address.map_or(0, |_| admin::MAX_CLIENTS + 1);
+    let connections = descriptors::allow_connections(config.limits.connections, admin);
     let limits = Limits { connections, ..config.limits.clone() };
     let credentials = config.credentials.clone().map(Credentials::new);
     Ok((Central::new(limits, credentials, restore.finish()), ledger))

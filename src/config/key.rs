@@ -1,6 +1,7 @@
 //! A configuration key. One row of [`config!`] declares its field, type, names, default, valid values and help.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// `host:port`.
     Address,
+    /// An IP address and a port to listen on.
+    Listen,
     /// An IP address, or a host name.
     Host,
     /// The path of a file.
@@ -61,6 +64,7 @@ impl fmt::Display for Kind {
             Kind::Duration => f.write_str("duration"),
             Kind::OneOf(words) => f.write_str(&words.join(", ")),
             Kind::Address => f.write_str("host:port"),
+            Kind::Listen => f.write_str("IP address:port"),
             Kind::Host => f.write_str("IP address or host name"),
             Kind::Path => f.write_str("path"),
             Kind::Text => f.write_str("text"),
@@ -78,6 +82,7 @@ impl Kind {
                 "a duration such as 100ms, 5s, 1.5s or 1m30s, above 0 and at most a year (8760h)".to_owned()
             }
             Kind::OneOf(_) => format!("one of {self}"),
+            Kind::Listen => format!("an {self}, such as 127.0.0.1:8080 or [::1]:8080"),
             Kind::Host => format!("an {self}, such as 127.0.0.1, ::1 or server"),
             Kind::Path => "the path of a file".to_owned(),
             Kind::Address | Kind::Text | Kind::Secret => self.to_string(),
@@ -148,6 +153,7 @@ from_text! {
     i32: Kind::Whole(0, i32::MAX as u64), whole_number;
     bool: Kind::OneOf(&["true", "false"]), |text: &str| text.parse().ok();
     String: Kind::Text, |text: &str| Some(text.to_owned());
+    SocketAddr: Kind::Listen, |text: &str| text.parse().ok();
     PathBuf: Kind::Path, |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
     Duration: Kind::Duration, parse_duration;
     LevelFilter: Kind::OneOf(&["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]), level;

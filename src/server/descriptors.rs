@@ -10,9 +10,10 @@ use crate::event;
 const OTHERS: u64 = 24;
 
 /// Raises the soft limit on descriptors as far as `connections` need and the system allows, and says how many connections
-/// there may be: fewer, with a line in the log, if it does not allow as many.
-pub fn allow_connections(connections: usize) -> usize {
-    let needed = connections as u64 + OTHERS;
+/// there may be: fewer, with a line in the log, if it does not allow as many. `admin` more are for the admin port.
+pub fn allow_connections(connections: usize, admin: usize) -> usize {
+    let others = OTHERS + admin as u64;
+    let needed = connections as u64 + others;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     // No limit is None.
     let raised = maximum.map_or(needed, |maximum| maximum.min(needed));
@@ -23,7 +24,7 @@ pub fn allow_connections(connections: usize) -> usize {
         }
         _ => current.unwrap_or(needed),
     };
-    let possible = usize::try_from(allowed.saturating_sub(OTHERS)).unwrap_or(usize::MAX).max(1);
+    let possible = usize::try_from(allowed.saturating_sub(others)).unwrap_or(usize::MAX).max(1);
     if possible < connections {
         event!(Warn, "limit_connections", success, "max_connections": possible, "configured": connections,
             "reason": format_args!("the system allows {allowed} descriptors and {needed} are needed, see ulimit -n"));

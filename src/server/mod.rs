@@ -12,14 +12,18 @@
 //! | `listener` | accepting, also without room |
 //! | `deadlines` | the connection that is due next |
 //! | `commit_times` | durations of commits |
+//! | [`admin`] | the round over HTTP: page, metrics, health |
+//! | `notify` | the service manager |
 //! | `report` | the status line, reminders of missing agencies |
 //! | [`descriptors`] | the number of connections that the system allows |
 
+pub mod admin;
 mod commit_times;
 mod connection;
 mod deadlines;
 pub mod descriptors;
 mod listener;
+mod notify;
 pub mod reactor;
 mod report;
 pub mod schedule;

@@ -1,9 +1,10 @@
-//! The loop: one thread, one mio `Poll`, tokens for the listener, the signals and each connection.
+//! The loop: one thread, one mio `Poll`, tokens for the listener, the signals, the admin port and each connection.
 //!
 //! A round of the loop sleeps until something is ready or due, lets the [`Server`] take its turn, accepts new connections
-//! into the room that those of this turn have left, and obeys signals.
+//! into the room that those of this turn have left, serves the admin port, and obeys signals.
 
 use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
@@ -12,7 +13,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use slotmap::{Key, KeyData};
 
+use super::admin::{self, Admin};
 use super::listener::{Listener, configure, turn_away};
+use super::notify::Notifier;
 use super::report::{Reminder, Report};
 use super::turn::{Ready, Server, TurnError, World};
 use crate::central::{Central, ConnectionId, Now};
@@ -64,6 +67,8 @@ pub struct Reactor<L> {
     ready: Vec<Ready>,
     report: Report,
     reminder: Reminder,
+    admin: Option<Admin>,
+    notifier: Option<Notifier>,
     on_hangup: fn(),
 }
 
@@ -75,6 +80,8 @@ struct Readiness {
     listener: bool,
     /// True if the signals were.
     signals: bool,
+    /// Tokens of the admin port that were, each with its readability.
+    admin: Vec<(Token, bool)>,
 }
 
 impl<L: Ledger> Reactor<L> {
@@ -97,15 +104,33 @@ impl<L: Ledger> Reactor<L> {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(Reactor {
-            readiness: Readiness { poll, events: Events::with_capacity(EVENTS), listener: false, signals: false },
+            readiness: Readiness {
+                poll,
+                events: Events::with_capacity(EVENTS),
+                listener: false,
+                signals: false,
+                admin: Vec::new(),
+            },
             listener: Listener::new(listener),
             signals,
             report: Report::new(&central),
             reminder: Reminder::new(reminder_interval, Instant::now()),
             server: Server::new(central, ledger, turn_bytes),
             ready: Vec::new(),
+            admin: None,
+            notifier: Notifier::from_environment(Instant::now()),
             on_hangup,
         })
+    }
+
+    /// Serves the admin port over `listener`, which does not block. `storage` is the file of bets.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn serve_admin(&mut self, listener: std::net::TcpListener, storage: PathBuf) -> io::Result<()> {
+        let (central, registry) = (self.server.central(), self.readiness.poll.registry());
+        self.admin = Some(Admin::new(listener, storage, central, registry)?);
+        Ok(())
     }
 
     /// Turns until a signal ends it, then closes everything.
@@ -114,12 +139,14 @@ impl<L: Ledger> Reactor<L> {
     /// [`TurnError`]. Nothing is acknowledged after it.
     pub fn run(mut self) -> Result<Stop, TurnError> {
         event!(Info, "accept_connections", in_progress);
+        self.notifier.iter_mut().for_each(Notifier::ready);
         loop {
             let timeout = self.time_to_sleep();
             self.readiness.wait(timeout, &mut self.ready)?;
             self.server.turn(&mut self.ready, &mut self.readiness)?;
             let now = Now::read();
             self.accept(now);
+            self.show(now.instant);
             self.reminder.log_if_due(self.server.central(), now.instant);
             if let Some(stop) = self.obey_signals() {
                 self.shut_down(stop);
@@ -131,7 +158,21 @@ impl<L: Ledger> Reactor<L> {
     fn time_to_sleep(&self) -> Option<Duration> {
         let now = Instant::now();
         let reminder = self.reminder.time_to_sleep(self.server.central(), now);
-        [self.server.time_to_sleep(now), self.listener.time_to_sleep(now), reminder].into_iter().flatten().min()
+        let admin = self.admin.as_ref().map(|admin| admin.time_to_sleep(now));
+        let notifier = self.notifier.as_ref().map(|notifier| notifier.time_to_sleep(now));
+        let times = [self.server.time_to_sleep(now), self.listener.time_to_sleep(now), reminder, admin, notifier];
+        times.into_iter().flatten().min()
+    }
+
+    /// Shows the round to those who look at it.
+    fn show(&mut self, now: Instant) {
+        if let Some(admin) = &mut self.admin {
+            self.readiness.admin.drain(..).for_each(|(token, is_readable)| admin.note_ready(token, is_readable));
+            admin.turn(&self.server, self.readiness.poll.registry(), now);
+        }
+        if let Some(notifier) = &mut self.notifier {
+            notifier.update(self.server.central(), now);
+        }
     }
 
     fn accept(&mut self, now: Now) {
@@ -164,7 +205,7 @@ impl<L: Ledger> Reactor<L> {
         for signal in self.signals.pending().collect::<Vec<_>>() {
             match signal {
                 SIGHUP => (self.on_hangup)(),
-                SIGUSR1 => self.report.log(&mut self.server),
+                SIGUSR1 => self.report.log(&self.server),
                 SIGINT => stop = Some(Stop::Interrupt),
                 _ => stop = Some(Stop::Terminate),
             }
@@ -173,7 +214,8 @@ impl<L: Ledger> Reactor<L> {
     }
 
     fn shut_down(self, stop: Stop) {
-        let Reactor { listener, mut server, .. } = self;
+        let Reactor { listener, mut server, notifier, .. } = self;
+        notifier.iter().for_each(Notifier::stopping);
         event!(Info, "shutdown", in_progress, "signal": stop.name());
         drop(listener);
         event!(Info, "close_listener", success);
@@ -192,6 +234,10 @@ impl Readiness {
             match event.token() {
                 LISTENER => self.listener = true,
                 SIGNALS => self.signals = true,
+                token if admin::is_of_admin(token) => {
+                    let is_readable = event.is_readable() || event.is_read_closed() || event.is_error();
+                    self.admin.push((token, is_readable));
+                }
                 token => ready.push(Ready {
                     id: id_of(token),
                     is_readable: event.is_readable() || event.is_read_closed() || event.is_error(),

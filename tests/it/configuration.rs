@@ -78,6 +78,10 @@ fn examples(kind: Kind) -> (Vec<String>, Vec<String>) {
             let others = ["server", ":12345", "server:", "server:0", "server:65536", "server:+1", "server:http", ""];
             (owned(&["a:1", "a:65535", "[::1]:7"]), owned(&others))
         }
+        Kind::Listen => {
+            let others = ["127.0.0.1", ":8080", "localhost:8080", "127.0.0.1:65536", "::1:8080x", "127.0.0.1:http", ""];
+            (owned(&["127.0.0.1:0", "0.0.0.0:65535", "[::1]:8080"]), owned(&others))
+        }
         Kind::Host => {
             let others = ["127.0.0", "127.0.0.1:80", "[::1]", "256.0.0.1", "fe80::1%lo", "a b", "1234", ""];
             (

@@ -3,6 +3,7 @@
 mod fixture;
 mod fuzz_bodies;
 
+mod admin;
 mod agency;
 mod allocations;
 mod altered_files;

@@ -1,8 +1,10 @@
 //! Fixtures that the tool, the tests and the benchmarks share: the programs as real processes on this machine.
 //!
-//! [`Process`] runs a program and collects its log; [`check`] compares the stored bets with those that were sent.
+//! [`Process`] runs a program and collects its log; [`check`] compares the stored bets with those that were sent; [`http`]
+//! asks a server for what it shows.
 
 pub mod check;
+pub mod http;
 mod process;
 mod usage;
 

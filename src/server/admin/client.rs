@@ -1,0 +1,184 @@
+//! One connection of the admin port: a request, then a response or a stream of events.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+
+use super::request::{self, Refusal, Request, Resource};
+use super::response::{self, Body};
+use crate::server::connection::{Connection, LINGER, Received, Written};
+
+/// The longest time until a request is whole.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest time until a response is taken.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest time until an event is taken.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes written to a connection in a turn.
+const TURN_BYTES: usize = 64 * 1024;
+
+/// A connection of the admin port.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub connection: Connection<TcpStream>,
+    pub accepted_at: Instant,
+    /// True if it waits for its share of a turn.
+    pub is_listed: bool,
+    phase: Phase,
+    /// The moment at which it is closed if its phase has not ended.
+    deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Its request arrives.
+    Request(Vec<u8>),
+    /// Its response goes out.
+    Response(Outgoing),
+    /// It gets events. `None` while the last one is out.
+    Events(Option<Outgoing>),
+    /// It was answered, and its input is dropped.
+    Lingering,
+}
+
+/// Bytes that go out.
+#[derive(Debug)]
+struct Outgoing {
+    head: Vec<u8>,
+    body: Body,
+    sent: usize,
+}
+
+/// The next need of a connection.
+pub(super) enum Next {
+    /// A poll reports it.
+    Wait,
+    /// Another share of a turn.
+    Turn,
+    /// To be closed.
+    Close,
+}
+
+impl Client {
+    pub fn new(connection: Connection<TcpStream>, now: Instant) -> Client {
+        let deadline = Some(now + REQUEST_TIMEOUT);
+        Client { connection, accepted_at: now, is_listed: false, phase: Phase::Request(Vec::new()), deadline }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Takes its share of a turn. `respond` gives the response to its request.
+    pub fn go_on(
+        &mut self,
+        buffer: &mut [u8],
+        respond: impl FnOnce(Result<Request, Refusal>) -> (Vec<u8>, Body),
+        now: Instant,
+    ) -> Next {
+        match &mut self.phase {
+            Phase::Request(received) => {
+                if !self.connection.is_readable {
+                    return Next::Wait;
+                }
+                match self.connection.read(buffer) {
+                    Received::Bytes(bytes) => received.extend_from_slice(bytes),
+                    Received::None => return Next::Wait,
+                    Received::End | Received::Broken(_) => return Next::Close,
+                }
+                let Some(request) = request::parse(received) else { return Next::Turn };
+                let is_stream = matches!(request, Ok(Request { resource: Resource::Events, is_head: false }));
+                let (head, body) = respond(request);
+                let outgoing = Outgoing { head, body, sent: 0 };
+                if is_stream {
+                    self.phase = Phase::Events(Some(outgoing));
+                    self.deadline = Some(now + EVENT_TIMEOUT);
+                } else {
+                    self.phase = Phase::Response(outgoing);
+                    self.deadline = Some(now + RESPONSE_TIMEOUT);
+                }
+                self.write(now)
+            }
+            Phase::Events(_) if self.connection.is_readable => match self.connection.read(buffer) {
+                Received::None => self.write(now),
+                // It has nothing to say here.
+                Received::Bytes(_) | Received::End | Received::Broken(_) => Next::Close,
+            },
+            Phase::Response(_) | Phase::Events(_) => self.write(now),
+            Phase::Lingering if !self.connection.is_readable => Next::Wait,
+            Phase::Lingering => match self.connection.drop_input(buffer) {
+                Some(0) => Next::Wait,
+                Some(_) => Next::Turn,
+                None => Next::Close,
+            },
+        }
+    }
+
+    /// Sends `event` if it takes events and has taken the last one. False if it does not get it.
+    pub fn offer(&mut self, event: &Rc<Vec<u8>>, now: Instant) -> bool {
+        let Phase::Events(next @ None) = &mut self.phase else { return false };
+        *next = Some(Outgoing { head: Vec::new(), body: Body::Shared(Rc::clone(event)), sent: 0 });
+        self.deadline = Some(now + EVENT_TIMEOUT);
+        true
+    }
+
+    /// True if it takes events and has taken the last one.
+    pub fn takes_event(&self) -> bool {
+        matches!(self.phase, Phase::Events(None))
+    }
+
+    fn write(&mut self, now: Instant) -> Next {
+        let (Phase::Response(outgoing) | Phase::Events(Some(outgoing))) = &mut self.phase else { return Next::Wait };
+        let mut left = TURN_BYTES;
+        while let Some(bytes) = outgoing.unsent() {
+            let bytes = &bytes[..bytes.len().min(left)];
+            if bytes.is_empty() {
+                return Next::Turn;
+            }
+            match self.connection.write(bytes) {
+                Written::Bytes(0) => return Next::Wait,
+                Written::Bytes(sent) => {
+                    outgoing.sent += sent;
+                    left -= sent;
+                }
+                Written::Broken(_) => return Next::Close,
+            }
+        }
+        if matches!(self.phase, Phase::Events(_)) {
+            self.phase = Phase::Events(None);
+            self.deadline = None;
+            return Next::Wait;
+        }
+        if !self.connection.linger() {
+            return Next::Close;
+        }
+        self.phase = Phase::Lingering;
+        self.deadline = Some(now + LINGER);
+        Next::Turn
+    }
+}
+
+impl Outgoing {
+    /// The next bytes. `None` if all are sent.
+    fn unsent(&self) -> Option<&[u8]> {
+        let body = self.body.bytes();
+        let rest = match self.sent.checked_sub(self.head.len()) {
+            None => &self.head[self.sent..],
+            Some(sent) => &body[sent..],
+        };
+        Some(rest).filter(|rest| !rest.is_empty())
+    }
+}
+
+/// The response to a refused request.
+pub(super) fn refuse(refusal: Refusal) -> (Vec<u8>, Body) {
+    let (status, text): (_, &'static str) = match refusal {
+        Refusal::Malformed => ("400 Bad Request", "this is not a request of HTTP/1.1\n"),
+        Refusal::NotFound => ("404 Not Found", "there are /, /status.json, /metrics, /healthz and /events\n"),
+        Refusal::NotAllowed => ("405 Method Not Allowed\r\nAllow: GET, HEAD", "only GET and HEAD are answered\n"),
+        Refusal::TooLong => ("431 Request Header Fields Too Large", "the request is longer than 8192 bytes\n"),
+    };
+    (response::head(status, response::TEXT, Some(text.len())), Body::Fixed(text.as_bytes()))
+}

@@ -1,0 +1,8 @@
+//! The admin port: what it shows, to whom, and at whose cost.
+
+mod hostile;
+mod http;
+mod metrics;
+mod notify;
+mod page;
+mod status;
