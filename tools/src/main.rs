@@ -2,6 +2,7 @@
 
 mod data;
 mod demo;
+mod status;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -15,7 +16,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 /// The exit code of a program that a signal interrupted, by the shells' convention.
 const INTERRUPTED: u8 = 130;
 
-/// Lotería Nacional: a demonstration of a whole round, and bets to try the programs with.
+/// The exit code of `status` for a server that answers and can't store bets.
+const UNHEALTHY: u8 = 3;
+
+/// Lotería Nacional: a demonstration of a whole round, bets to try the programs with, and the state of a running server.
 #[derive(Parser)]
 #[command(name = "loteria", version)]
 struct Arguments {
@@ -27,6 +31,7 @@ struct Arguments {
 enum Command {
     Demo(demo::Options),
     Data(data::Options),
+    Status(status::Options),
 }
 
 /// The end of a subcommand that a signal stopped.
@@ -38,11 +43,16 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Data(options) => data::run(&options),
+        Command::Status(options) => status::run(&options),
     };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     // The exit code still tells if this line is not read.
     let _ = writeln!(io::stderr(), "loteria: {error}");
-    if error.is::<Interrupted>() { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
+    match error {
+        error if error.is::<Interrupted>() => ExitCode::from(INTERRUPTED),
+        error if error.is::<status::Unhealthy>() => ExitCode::from(UNHEALTHY),
+        _ => ExitCode::FAILURE,
+    }
 }
 
 /// A flag that is set by SIGINT, SIGTERM and SIGHUP, so that a subcommand can clean up before it ends.

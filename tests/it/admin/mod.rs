@@ -6,3 +6,4 @@ mod metrics;
 mod notify;
 mod page;
 mod status;
+mod tool;
