@@ -47,11 +47,13 @@ service() { # service NAME IMAGE
     logging: *bounded"
 }
 
+# The admin port is reached from the other containers only: it is not published.
 server() { # server N
   service server server
   echo "    environment:
       - NUM_AGENCIES=$1
       - LOGGING_LEVEL
+      - ADMIN_ADDRESS=0.0.0.0:8080
     volumes:"
   mount config/server config
   echo "    networks:

@@ -113,7 +113,8 @@ fn every_agency_has_an_identity_of_its_own() {
     let compose = parsed(&Project::with_bets_of(3).compose(3, &[]).0);
     assert_eq!(service_names(&compose), ["server", "client1", "client2", "client3", "netcat"]);
     assert_eq!(mounts(&compose, "server"), ["./config/server /loteria/config"]);
-    assert_eq!(list(&compose, "server", "environment"), ["NUM_AGENCIES=3", "LOGGING_LEVEL"]);
+    let environment = ["NUM_AGENCIES=3", "LOGGING_LEVEL", "ADMIN_ADDRESS=0.0.0.0:8080"];
+    assert_eq!(list(&compose, "server", "environment"), environment);
     for agency in 1..=3 {
         let name = format!("client{agency}");
         assert_eq!(mounts(&compose, &name), ["./config/client /loteria/config", "./.data /loteria/.data"]);
