@@ -182,3 +182,49 @@ pub(super) fn refuse(refusal: Refusal) -> (Vec<u8>, Body) {
     };
     (response::head(status, response::TEXT, Some(text.len())), Body::Fixed(text.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::server::listener::configure;
+
+    #[test]
+    fn a_reader_that_stops_misses_events_and_is_due() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let mut reader = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("it accepts");
+        let (socket, peer) = listener.accept().expect("it connects");
+        socket.set_nonblocking(true).expect("set");
+        let socket = TcpStream::from_std(socket);
+        configure(&socket).expect("set");
+        let start = Instant::now();
+        let mut client = Client::new(Connection::new(socket, peer), start);
+        assert_eq!(client.deadline(), Some(start + REQUEST_TIMEOUT));
+        reader.write_all(b"GET /events HTTP/1.1\r\n\r\n").expect("sent");
+        let mut buffer = [0; 4096];
+        let mut go_on = |client: &mut Client| client.go_on(&mut buffer, |_| (b"head".to_vec(), Body::NONE), start);
+        while !client.takes_event() {
+            client.connection.is_readable = true;
+            assert!(!matches!(go_on(&mut client), Next::Close));
+        }
+        assert_eq!(client.deadline(), None, "it may wait for the next event for ever");
+
+        let event = Rc::new(vec![b'e'; 50_000]);
+        let mut offered = 0;
+        while client.offer(&event, start) {
+            offered += 1;
+            assert!(offered < 1000, "the kernel takes everything");
+            while matches!(go_on(&mut client), Next::Turn) {}
+        }
+        assert!(offered > 1, "some were taken");
+        assert_eq!(Rc::strong_count(&event), 2, "one event waits, and no queue of them");
+        assert_eq!(client.deadline(), Some(start + EVENT_TIMEOUT));
+        reader.write_all(b"more").expect("sent");
+        client.connection.is_readable = true;
+        while !matches!(go_on(&mut client), Next::Close) {
+            client.connection.is_readable = true;
+        }
+    }
+}

@@ -73,6 +73,8 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Result<Request, Refusal>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn get(path: &str) -> Option<Result<Request, Refusal>> {
@@ -119,5 +121,15 @@ mod tests {
         assert_eq!(parse(b"POST / HTTP/1.1\r\n\r\n"), Some(Err(Refusal::NotAllowed)));
         assert_eq!(parse(b"\x16\x03\x01\x02\x00"), Some(Err(Refusal::Malformed)));
         assert_eq!(parse(b"\0\x08\0\x01"), Some(Err(Refusal::Malformed)));
+    }
+
+    proptest! {
+        #[test]
+        fn more_bytes_never_change_an_answer(bytes in "(GET|HEAD|PUT)? ?/?[ -~\r\n]{0,200}", end in 0..200_usize) {
+            let part = &bytes.as_bytes()[..end.min(bytes.len())];
+            if let Some(answer) = parse(part) {
+                prop_assert_eq!(parse(bytes.as_bytes()), Some(answer));
+            }
+        }
     }
 }

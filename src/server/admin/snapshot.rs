@@ -178,7 +178,8 @@ pub(in crate::server) fn summary(round: &Round, draw: Option<&Draw>) -> String {
     let Round { agencies, closed, waiting_for, .. } = round;
     match draw {
         Some(Draw { winning_number, winners, .. }) => {
-            format!("drawn: {winning_number} wins, {winners} winning bets of {agencies} agencies")
+            let bets = if *winners == 1 { "winning bet" } else { "winning bets" };
+            format!("drawn: {winning_number} wins, {winners} {bets} of {agencies} agencies")
         }
         None => format!(
             "{closed} of {agencies} agencies closed, waiting for {}",
@@ -196,11 +197,44 @@ struct Named<'a> {
 impl std::fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         const SHOWN: usize = 10;
+        if self.of == 0 {
+            return f.write_str("none");
+        }
         let shown: Vec<String> = self.waiting_for.iter().take(SHOWN).map(u32::to_string).collect();
         f.write_str(&shown.join(", "))?;
         match self.of as usize - shown.len() {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(agencies: u32, closed: u32) -> Round {
+        let open = agencies - closed;
+        Round {
+            agencies,
+            missing: open as usize,
+            connected: 0,
+            closed: closed as usize,
+            waiting_for: (closed + 1..=agencies).take(NAMED_AGENCIES).collect(),
+            bets: 0,
+            bets_per_second: 0,
+        }
+    }
+
+    #[test]
+    fn the_summary_names_the_first_agencies_that_are_waited_for() {
+        assert_eq!(summary(&round(5, 4), None), "4 of 5 agencies closed, waiting for 5");
+        assert_eq!(summary(&round(5, 3), None), "3 of 5 agencies closed, waiting for 4, 5");
+        let many = "0 of 1000 agencies closed, waiting for 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 990 more";
+        assert_eq!(summary(&round(1000, 0), None), many);
+        assert_eq!(summary(&round(0, 0), None), "0 of 0 agencies closed, waiting for none");
+        let draw = |winners| Draw { winning_number: 7574, time: None, winners };
+        assert_eq!(summary(&round(2, 2), Some(&draw(1))), "drawn: 7574 wins, 1 winning bet of 2 agencies");
+        assert_eq!(summary(&round(2, 2), Some(&draw(0))), "drawn: 7574 wins, 0 winning bets of 2 agencies");
     }
 }

@@ -30,7 +30,7 @@ fn tell_of_a_round(manager: &UnixDatagram, configure: impl FnOnce(&mut Command))
     let parked = start(&mut server.agency_with_rows(2, ROW));
     expect(manager, "STATUS=1 of 3 agencies closed, waiting for 1, 3");
     let others = [1, 3].map(|id| start(&mut server.agency_with_rows(id, "")));
-    expect(manager, "STATUS=drawn: 7574 wins, 1 winning bets of 3 agencies");
+    expect(manager, "STATUS=drawn: 7574 wins, 1 winning bet of 3 agencies");
     drop((parked, others));
     server.stop();
     expect(manager, "STOPPING=1");

@@ -15,6 +15,7 @@ fn help_and_version_go_to_standard_output() {
     for (arguments, told) in [
         (&["--help"][..], "Usage: loteria <COMMAND>"),
         (&["demo", "--help"], "Usage: loteria demo [OPTIONS] [FOLDER]"),
+        (&["status", "--help"], "Usage: loteria status [OPTIONS] [HOST:PORT]"),
         (&["--version"], concat!("loteria ", env!("CARGO_PKG_VERSION"))),
     ] {
         let output = loteria(arguments);
