@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use loteria::config::{Key, Program, client, server};
+
+use crate::fixture::programs;
 
 const PROGRAMS: [&Program; 2] = [&server::PROGRAM, &client::PROGRAM];
 
@@ -170,6 +173,19 @@ fn every_file_that_a_document_links_to_exists() {
             let is_local = !file.is_empty() && !file.contains("://");
             let there = path(document).parent().is_some_and(|folder| folder.join(file).exists());
             assert!(!is_local || there, "{document} links to {file}");
+        }
+    }
+}
+
+#[test]
+fn every_subcommand_of_the_tool_that_a_document_names_exists() {
+    for document in DOCUMENTS {
+        let text = read(document);
+        let in_code = text.split("`loteria ").chain(text.split("\nloteria ")).filter(|rest| rest.len() < text.len());
+        let names = in_code.filter_map(|rest| rest.split(|letter: char| !letter.is_ascii_lowercase()).next());
+        for name in names.filter(|name| !name.is_empty()).collect::<BTreeSet<&str>>() {
+            let help = Command::new(programs().loteria).args([name, "--help"]).output().expect("it runs");
+            assert!(help.status.success(), "{document} says `loteria {name}`, and there is no such subcommand");
         }
     }
 }

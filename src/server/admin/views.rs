@@ -95,8 +95,9 @@ impl Views {
             now.saturating_duration_since(latest.at) < LEAST_AGE.max(latest.cost * LEAST_AGE_IN_COSTS)
         };
         if !self.latest.as_ref().is_some_and(|latest| is_fresh(latest) || self.held.len() >= MOST_HELD) {
+            let began = Instant::now();
             let snapshot = self.snapshot(server, now);
-            self.latest = Some(Latest { at: now, snapshot, cost: now.elapsed(), renderings: Vec::new() });
+            self.latest = Some(Latest { at: now, snapshot, cost: began.elapsed(), renderings: Vec::new() });
         }
         let latest = self.latest.as_mut().expect("it was taken above");
         if let Some((_, bytes)) = latest.renderings.iter().find(|(rendered, _)| *rendered == resource) {
@@ -232,8 +233,44 @@ fn resident_bytes() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use mio::net::TcpStream;
+
     use super::*;
-    use crate::ledger::Outcome;
+    use crate::central::Limits;
+    use crate::ledger::{Commit, Outcome};
+    use crate::lottery::Lottery;
+
+    struct NoLedger;
+
+    impl Ledger for NoLedger {
+        fn begin(&mut self, _: &Commit) {}
+
+        fn poll(&mut self) -> Option<Outcome> {
+            None
+        }
+    }
+
+    #[test]
+    fn all_who_ask_share_few_renderings_however_long_they_hold_them() {
+        let central = Central::new(Limits::default(), None, Lottery::new(300));
+        let start = Instant::now();
+        let mut views = Views::new(PathBuf::from("bets.csv"), &central, start);
+        let server: Server<TcpStream, NoLedger> = Server::new(central, NoLedger, 1);
+        let mut ask = |seconds| {
+            let now = start + Duration::from_secs(seconds);
+            views.rendering(Resource::Status, &server, now)
+        };
+        assert!(Rc::ptr_eq(&ask(0), &ask(0)), "those who ask at once share one");
+        assert!(!Rc::ptr_eq(&ask(0), &ask(600)), "it is renewed");
+
+        let held: Vec<Rc<Vec<u8>>> = (1..=100).map(|round| ask(600 * (round + 1))).collect();
+        let mut different = held.iter().map(Rc::as_ptr).collect::<Vec<_>>();
+        different.dedup();
+        assert_eq!(different.len(), MOST_HELD);
+        drop(held);
+        let last = ask(70_000);
+        assert!(String::from_utf8_lossy(&last).contains("\"uptime_seconds\":70000"), "it is renewed again");
+    }
 
     #[test]
     fn a_failed_commit_and_a_long_one_are_unhealthy_until_they_are_over() {

@@ -61,10 +61,10 @@ function tileOf(agency) {
   return tile;
 }
 
-function fillTile(tile, agency, most) {
+function fillTile(tile, agency, most, isMany) {
   const part = selector => tile.querySelector(selector);
   tile.dataset.stage = agency.stage;
-  part('h3').textContent = text().agency(number(agency.agency));
+  part('h3').textContent = isMany ? number(agency.agency) : text().agency(number(agency.agency));
   part('.stage').textContent = text().stages[agency.stage];
   part('.bets').textContent = number(agency.bets);
   element('small', '', part('.bets')).textContent = ` ${text().betsOf}`;

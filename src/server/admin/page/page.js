@@ -2,6 +2,7 @@
 const STAGES = ['missing', 'connected', 'waiting', 'closed'];
 // Tiles are few, however many agencies there are.
 const MOST_TILES = 60;
+const FEW_TILES = 12;
 // Above so many agencies, events leave them out: they are asked for apart, more seldom.
 const AGENCIES_INTERVAL = 5000;
 // The server sends an event each second.
@@ -89,15 +90,16 @@ function showAgencies() {
   }
   const isWanted = agency => (!stages.size || stages.has(agency.stage)) && (!search || String(agency.agency).startsWith(search));
   const wanted = isLarge ? all.filter(isWanted) : all;
-  const shown = isLarge
-    ? wanted.toSorted((a, b) => STAGES.indexOf(a.stage) - STAGES.indexOf(b.stage) || a.agency - b.agency).slice(0, MOST_TILES)
-    : wanted;
-  byId('tiles').classList.toggle('many', shown.length > 12);
+  // Few agencies stay in their places. Of many, those that are waited for come first.
+  const isMany = wanted.length > FEW_TILES;
+  const byStage = (a, b) => STAGES.indexOf(a.stage) - STAGES.indexOf(b.stage) || a.agency - b.agency;
+  const shown = (isMany ? wanted.toSorted(byStage) : wanted).slice(0, MOST_TILES);
+  byId('tiles').classList.toggle('many', isMany);
   const most = all.reduce((most, agency) => Math.max(most, agency.bets), 0);
   const places = shown.map(agency => {
     const tile = tiles.get(agency.agency) ?? tileOf(agency.agency);
     tiles.set(agency.agency, tile);
-    fillTile(tile, agency, most);
+    fillTile(tile, agency, most, isMany);
     return tile;
   });
   for (const agency of tiles.keys()) if (!places.includes(tiles.get(agency))) tiles.delete(agency);
