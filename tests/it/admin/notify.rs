@@ -75,7 +75,7 @@ fn a_service_manager_that_is_gone_or_never_reads_stops_nothing() {
 }
 
 #[test]
-fn systemd_accepts_the_service() {
+fn systemd_accepts_the_service_and_finds_it_hardened() {
     let Some(mut analyze) = installed("systemd-analyze") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let service = std::fs::read_to_string(repository().join("deploy/loteria.service")).expect("text");
@@ -88,4 +88,10 @@ fn systemd_accepts_the_service() {
     let output = analyze.args(["verify", "--man=no"]).arg(&file).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && !said.contains("loteria.service:"), "{said}");
+
+    // Ten times the exposure that it may have at most: a service without hardening has 9.6.
+    let limits = ["security", "--offline=true", "--no-pager", "--threshold=20"];
+    let output = installed("systemd-analyze").expect("it was there before").args(limits).arg(&file).output();
+    let output = output.expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
