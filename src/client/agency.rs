@@ -11,6 +11,7 @@ use super::conversation::{Conclusion, Conversation, Failure, Manner};
 use super::interrupt::{Ending, Interrupt};
 use super::pauses::{Pauses, Takeovers};
 use super::progress::Progress;
+use super::servers::Servers;
 use super::source::{self, BetSource};
 use crate::buffer::Buffer;
 use crate::config::client::{BetsFrom, ClientConfig};
@@ -62,9 +63,10 @@ fn converse_until_done<S: BetSource>(
     let mut pauses = Pauses::new(config.retry_timeout);
     let mut takeovers = Takeovers::default();
     let mut progress = Progress::new(config);
+    let mut servers = Servers::new(&config.server_address);
     loop {
         let (began, stored_before) = (Instant::now(), conversation.stored());
-        let broken = match converse(conversation, &mut progress, config, interrupt) {
+        let broken = match converse(conversation, &mut progress, &mut servers, config, interrupt) {
             Ok(conclusion) => return Ok(conclusion),
             Err(broken) => broken,
         };
@@ -99,13 +101,14 @@ fn converse_until_done<S: BetSource>(
 fn converse<S: BetSource>(
     conversation: &mut Conversation<S>,
     progress: &mut Progress,
+    servers: &mut Servers<'_>,
     config: &ClientConfig,
     interrupt: &Interrupt,
 ) -> Result<Conclusion, Broken> {
     conversation.begin();
     // Without Hello, the agency can't go on after a reset, and what it sent may as well arrive.
     let ending = if config.handshake { Ending::Reset } else { Ending::Close };
-    let connection = interrupt.connect(&config.server_address, ending)?;
+    let connection = servers.connect(interrupt, ending)?;
     event!(Debug, "connect", success, "client_id": config.id, "server_address": config.server_address);
     connection.set_write_timeout(Some(config.reply_timeout))?;
     let concluded = exchange(conversation, progress, &connection, config.reply_timeout);

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::ClientError;
 use super::interrupt::{Ending, Interrupt};
 use super::pauses::Pauses;
+use super::servers::Servers;
 use crate::config::client::ClientConfig;
 use crate::event;
 
@@ -15,8 +16,9 @@ use crate::event;
 /// # Errors
 /// [`ClientError`] if a message is not answered within `retry.timeout`, or if a signal arrives.
 pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<(), ClientError> {
+    let mut servers = Servers::new(&config.server_address);
     for number in 1..=config.loop_amount {
-        send_message(number, config, interrupt)?;
+        send_message(number, &mut servers, config, interrupt)?;
         if number < config.loop_amount {
             interrupt.sleep(config.loop_period)?;
         }
@@ -25,11 +27,16 @@ pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<(), ClientErr
     Ok(())
 }
 
-fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Result<(), ClientError> {
+fn send_message(
+    number: u32,
+    servers: &mut Servers<'_>,
+    config: &ClientConfig,
+    interrupt: &Interrupt,
+) -> Result<(), ClientError> {
     let mut pauses = Pauses::new(config.retry_timeout);
     let message = format!("[CLIENT {}] Message N°{number}", config.id);
     loop {
-        let error = match echo(&message, config, interrupt) {
+        let error = match echo(&message, servers, config, interrupt) {
             Ok(answer) => {
                 event!(Info, "receive_message", success, "client_id": config.id, "msg": answer);
                 return Ok(());
@@ -46,8 +53,8 @@ fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Re
     }
 }
 
-fn echo(message: &str, config: &ClientConfig, interrupt: &Interrupt) -> io::Result<String> {
-    let connection = interrupt.connect(&config.server_address, Ending::Close)?;
+fn echo(message: &str, servers: &mut Servers<'_>, config: &ClientConfig, interrupt: &Interrupt) -> io::Result<String> {
+    let connection = servers.connect(interrupt, Ending::Close)?;
     connection.set_read_timeout(Some(config.reply_timeout))?;
     let answer = ask(&connection, message);
     drop(connection);

@@ -6,6 +6,7 @@
 //! | [`conversation`] | the agency's side of the protocol, as bytes: it has no socket |
 //! | [`agency`] | a conversation over one connection, and over the next one if that breaks |
 //! | [`echo`] | the client of exercises 1 to 4, which sends lines and reads them back |
+//! | [`servers`] | the active server and its standbys, tried in turn |
 //! | [`interrupt`] | SIGTERM and SIGINT, at any point where the client blocks |
 //! | [`pauses`] | the time between two attempts to connect |
 //! | [`progress`] | a progress bar, or lines of the log |
@@ -16,6 +17,7 @@ pub mod echo;
 pub mod interrupt;
 pub mod pauses;
 pub mod progress;
+pub mod servers;
 pub mod source;
 
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde_yaml::Value;
 
-use super::Kind::{Address, Path, Secret, Whole};
+use super::Kind::{Addresses, Path, Secret, Whole};
 use super::credential::read_secret;
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
@@ -37,8 +37,8 @@ config! {
     ClientConfig {
         /// number of the agency; required
         id: u32 = "CLI_ID" as "id", "", Whole(1, u32::MAX as u64);
-        /// address of the server
-        server_address: String = "CLI_SERVER_ADDRESS" as "server.address", "server:12345", Address;
+        /// address of the server; where several share the round, all of theirs, which are tried in turn
+        server_address: String = "CLI_SERVER_ADDRESS" as "server.address", "server:12345", Addresses;
         /// lottery: send bets (exercises 5 to 8); echo: send lines (exercises 1 to 4)
         mode: Mode = "CLI_MODE" as "mode", "lottery";
         /// echo: number of messages

@@ -34,8 +34,8 @@ pub enum Kind {
     Duration,
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// `host:port`.
-    Address,
+    /// One or more of `host:port`, with commas between them.
+    Addresses,
     /// An IP address and a port to listen on.
     Listen,
     /// An IP address, or a host name.
@@ -63,7 +63,7 @@ impl fmt::Display for Kind {
             Kind::Whole(min, max) => write!(f, "{min} to {max}"),
             Kind::Duration => f.write_str("duration"),
             Kind::OneOf(words) => f.write_str(&words.join(", ")),
-            Kind::Address => f.write_str("host:port"),
+            Kind::Addresses => f.write_str("host:port, or several with commas"),
             Kind::Listen => f.write_str("IP address:port"),
             Kind::Host => f.write_str("IP address or host name"),
             Kind::Path => f.write_str("path"),
@@ -85,17 +85,18 @@ impl Kind {
             Kind::Listen => format!("an {self}, such as 127.0.0.1:8080 or [::1]:8080"),
             Kind::Host => format!("an {self}, such as 127.0.0.1, ::1 or server"),
             Kind::Path => "the path of a file".to_owned(),
-            Kind::Address | Kind::Text | Kind::Secret => self.to_string(),
+            Kind::Addresses | Kind::Text | Kind::Secret => self.to_string(),
         }
     }
 
     /// True if `text`, which the type of its field takes, is valid here too.
     pub(super) fn admits(self, text: &str) -> bool {
-        let is_within = |text, min, max| whole_number(text).is_some_and(|number| (min..=max).contains(&number));
+        let is_within = |text: &str, min, max| whole_number(text).is_some_and(|number| (min..=max).contains(&number));
         match self {
             Kind::Whole(min, max) => is_within(text, min, max),
-            Kind::Address => {
-                text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && is_within(port, 1, 65_535))
+            Kind::Addresses => {
+                let is_address = |(host, port): (&str, &str)| !host.is_empty() && is_within(port, 1, 65_535);
+                text.split(',').all(|text| text.trim().rsplit_once(':').is_some_and(is_address))
             }
             _ => true,
         }

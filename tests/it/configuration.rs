@@ -74,9 +74,21 @@ fn examples(kind: Kind) -> (Vec<String>, Vec<String>) {
             (owned(&["1ns", "8760h", "1m30s"]), owned(&beyond))
         }
         Kind::OneOf(words) => (owned(words), owned(&["LOUD", "both", "7", &words[..2].join(" "), ""])),
-        Kind::Address => {
-            let others = ["server", ":12345", "server:", "server:0", "server:65536", "server:+1", "server:http", ""];
-            (owned(&["a:1", "a:65535", "[::1]:7"]), owned(&others))
+        Kind::Addresses => {
+            let others = [
+                "a:1,",
+                "a:1,b",
+                ",a:1",
+                "server",
+                ":12345",
+                "server:",
+                "server:0",
+                "server:65536",
+                "server:+1",
+                "server:http",
+                "",
+            ];
+            (owned(&["a:1", "a:65535", "[::1]:7", "a:1,b:2, [::1]:7"]), owned(&others))
         }
         Kind::Listen => {
             let others = ["127.0.0.1", ":8080", "localhost:8080", "127.0.0.1:65536", "::1:8080x", "127.0.0.1:http", ""];

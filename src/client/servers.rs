@@ -1,0 +1,41 @@
+//! The servers of the round: the active one and its standbys, which do not listen.
+
+use std::io;
+
+use super::interrupt::{Connection, Ending, Interrupt};
+
+/// The addresses of `server.address`, in turn.
+#[derive(Debug)]
+pub struct Servers<'a> {
+    addresses: Vec<&'a str>,
+    /// The address that is tried first.
+    next: usize,
+}
+
+impl<'a> Servers<'a> {
+    /// The servers at `addresses`: each a `host:port`, with commas between them.
+    pub fn new(addresses: &'a str) -> Servers<'a> {
+        Servers { addresses: addresses.split(',').map(str::trim).collect(), next: 0 }
+    }
+
+    /// Connects to the first of them that can be reached, each tried once. The next attempt begins behind it: had it been of
+    /// use, there would be none.
+    ///
+    /// # Errors
+    /// The error of the last one.
+    pub fn connect(&mut self, interrupt: &Interrupt, ending: Ending) -> io::Result<Connection> {
+        let mut last = io::ErrorKind::NotFound.into();
+        for _ in 0..self.addresses.len() {
+            let address = self.addresses[self.next];
+            self.next = (self.next + 1) % self.addresses.len();
+            match interrupt.connect(address, ending) {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
+            if interrupt.check().is_err() {
+                break;
+            }
+        }
+        Err(last)
+    }
+}
