@@ -78,7 +78,7 @@ pub enum Contradiction {
         agencies: u32,
     },
     /// An agency closed when the round had another number of agencies.
-    #[error("the files are of a round of {stored} agencies, and NUM_AGENCIES is {agencies}; set it to {stored} again")]
+    #[error("the stored round has {stored} agencies, and NUM_AGENCIES is {agencies}; set it to {stored} again")]
     OtherAgencies {
         /// The number that was stored.
         stored: u32,
@@ -148,6 +148,19 @@ impl Lottery {
         let agency = self.agency_mut(agency);
         agency.stored.extend(bets, encoded);
         agency.staged = agency.stored;
+    }
+
+    /// Counts the bets of `agency` that are stored already, of which these documents have won.
+    ///
+    /// # Errors
+    /// [`Contradiction::NoSuchAgency`].
+    pub fn restore_total(&mut self, agency: u32, stored: Tally, winners: &[u32]) -> Result<(), Contradiction> {
+        self.find(agency).map_err(|_| self.no_such(agency))?;
+        let restored = self.agency_mut(agency);
+        (restored.stored, restored.staged) = (stored, stored);
+        restored.winners = winners.to_vec();
+        restored.stored_winners = winners.len();
+        Ok(())
     }
 
     /// Counts a closing that is stored already, of an agency with `bets` in a round of `agencies`.
@@ -230,6 +243,16 @@ impl Lottery {
     pub fn staged_closings(&self) -> impl Iterator<Item = (u32, u64)> {
         let staged = |&agency: &u32| self.agency(agency).closing == Closing::Staged;
         self.staged.iter().copied().filter(staged).map(|agency| (agency, self.stored_once_committed(agency).bets))
+    }
+
+    /// The agencies with something staged, each with its stored tally and the one that it will have.
+    pub fn staged_tallies(&self) -> impl Iterator<Item = (u32, Tally, Tally)> {
+        self.staged.iter().map(|&agency| (agency, self.stored(agency), self.stored_once_committed(agency)))
+    }
+
+    /// True if `agency` has closed, or closes in this turn.
+    pub fn is_closing(&self, agency: u32) -> bool {
+        self.agency(agency).closing != Closing::Open
     }
 
     /// Makes the staged bets and closings final. True if the draw happens now: once, with the last closing.

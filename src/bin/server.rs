@@ -5,19 +5,23 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
+#[cfg(feature = "postgres")]
+use loteria::bet::WINNER_NUMBER;
 use loteria::central::credentials::Credentials;
 use loteria::central::{Central, Limits, Restore};
 use loteria::config::server::{PROGRAM, ServerConfig};
-use loteria::config::{ConfigError, Settings, WEAK_CREDENTIAL_BYTES};
+use loteria::config::{ConfigError, DatabaseConfig, Settings, WEAK_CREDENTIAL_BYTES};
 use loteria::grace::end_after_grace;
 use loteria::ledger::Ledger;
 use loteria::ledger::file::{self, DiskFile, FileLedger, OpenError, RecoveryError};
+#[cfg(feature = "postgres")]
+use loteria::ledger::postgres::{self, database::Round};
 use loteria::lottery::{Contradiction, Lottery};
-use loteria::server::reactor::{self, Reactor};
-use loteria::server::turn::TurnError;
+use loteria::server::reactor::{self, Door, Reactor, RunError};
 use loteria::server::{self, admin, descriptors};
 use loteria::{event, logging};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook_mio::v1_0::Signals;
 use thiserror::Error;
 
 /// Connections to the admin port that wait to be accepted.
@@ -32,14 +36,15 @@ enum ServerError {
     Open(#[from] OpenError),
     #[error("{0}")]
     Recovery(#[from] RecoveryError<Contradiction>),
-    #[error("{address} can't be listened on: {error}; stop what uses it, or set SERVER_PORT or SERVER_IP to another")]
-    Listen { address: SocketAddr, error: std::io::Error },
     #[error("the admin port can't be opened at {address}: {error}; stop what uses it, or set ADMIN_ADDRESS to another")]
     Admin { address: SocketAddr, error: std::io::Error },
     #[error("the loop can't be set up: {0}")]
     SetUp(std::io::Error),
     #[error("{0}")]
-    Turn(#[from] TurnError),
+    Run(#[from] RunError),
+    #[cfg(feature = "postgres")]
+    #[error("{0}")]
+    Address(#[from] postgres::AddressError),
 }
 
 fn main() -> ExitCode {
@@ -64,21 +69,51 @@ fn run() -> Result<reactor::Stop, ServerError> {
     end_in_any_case().map_err(ServerError::SetUp)?;
     let config = configure()?;
     outlive_file_size_limit().map_err(ServerError::SetUp)?;
-    let (central, ledger) = recover(&config)?;
-    let address = SocketAddr::new(config.ip.address(), config.port);
-    let listen_failed = |error| ServerError::Listen { address, error };
-    let listener = server::listen(address, config.listen_backlog).map_err(listen_failed)?;
-    let address = listener.local_addr().map_err(listen_failed)?;
-    let (turn_bytes, interval) = (config.limits.turn_bytes, config.reminder_interval);
-    let reactor = Reactor::new(listener, signals, central, ledger, turn_bytes, interval, read_level_again);
-    let mut reactor = reactor.map_err(ServerError::SetUp)?;
-    if let Some(address) = config.admin_address {
-        serve_admin(&mut reactor, address, &config).map_err(|error| ServerError::Admin { address, error })?;
+    if let Some(database) = &config.database {
+        return share(&config, database, signals);
     }
-    event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
-    let stop = reactor.run()?;
+    let (lottery, ledger) = recover(&config)?;
+    let stop = serve(&config, lottery, ledger, signals)?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());
     Ok(stop)
+}
+
+/// Serves a round that is in a database, which other servers share.
+#[cfg(feature = "postgres")]
+fn share(config: &ServerConfig, database: &DatabaseConfig, signals: Signals) -> Result<reactor::Stop, ServerError> {
+    let address = postgres::Address::new(database)?;
+    let round = Round { agencies: config.num_agencies, winning_number: WINNER_NUMBER };
+    let ledger = postgres::start(address, round).map_err(ServerError::SetUp)?;
+    let stop = serve(config, Lottery::new(config.num_agencies), ledger, signals)?;
+    event!(Info, "close_storage", success, "url": database.url);
+    Ok(stop)
+}
+
+/// The configuration refuses a database where the server was built without it.
+#[cfg(not(feature = "postgres"))]
+fn share(_: &ServerConfig, _: &DatabaseConfig, _: Signals) -> Result<reactor::Stop, ServerError> {
+    Err(ServerError::SetUp(std::io::ErrorKind::Unsupported.into()))
+}
+
+fn serve(
+    config: &ServerConfig,
+    lottery: Lottery,
+    ledger: impl Ledger,
+    signals: Signals,
+) -> Result<reactor::Stop, ServerError> {
+    let admin = config.admin_address.map_or(0, |_| admin::MAX_CLIENTS + 1);
+    let connections = descriptors::allow_connections(config.limits.connections, admin);
+    let limits = Limits { connections, ..config.limits.clone() };
+    let credentials = config.credentials.clone().map(Credentials::new);
+    let central = Central::new(limits, credentials, lottery);
+    let door = Door { address: SocketAddr::new(config.ip.address(), config.port), backlog: config.listen_backlog };
+    let (turn_bytes, interval) = (config.limits.turn_bytes, config.reminder_interval);
+    let reactor = Reactor::new(door, signals, central, ledger, turn_bytes, interval, read_level_again);
+    let mut reactor = reactor.map_err(ServerError::SetUp)?;
+    if let Some(address) = config.admin_address {
+        serve_admin(&mut reactor, address, config).map_err(|error| ServerError::Admin { address, error })?;
+    }
+    Ok(reactor.run()?)
 }
 
 fn serve_admin<L: Ledger>(reactor: &mut Reactor<L>, address: SocketAddr, config: &ServerConfig) -> std::io::Result<()> {
@@ -154,16 +189,12 @@ fn read_level_again() {
     }
 }
 
-/// The core and the ledger as the last run left them.
-fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<DiskFile>), ServerError> {
+/// The round and its ledger as the last run left them.
+fn recover(config: &ServerConfig) -> Result<(Lottery, FileLedger<DiskFile>), ServerError> {
     let files = file::open(&config.storage_filepath)?;
     let mut restore = Restore::new(Lottery::new(config.num_agencies));
     let (ledger, summary) = FileLedger::recover(files, config.storage_sync, |step| restore.step(step))?;
     event!(Info, "recover", success, "bets": summary.bets, "agencies_closed": summary.agencies_closed,
         "truncated_bytes": summary.truncated_bytes, "verified_bytes": summary.verified_bytes);
-    let admin = config.admin_address.map_or(0, |_| admin::MAX_CLIENTS + 1);
-    let connections = descriptors::allow_connections(config.limits.connections, admin);
-    let limits = Limits { connections, ..config.limits.clone() };
-    let credentials = config.credentials.clone().map(Credentials::new);
-    Ok((Central::new(limits, credentials, restore.finish()), ledger))
+    Ok((restore.finish(), ledger))
 }

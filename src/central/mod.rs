@@ -21,6 +21,7 @@
 //! | `batch` | RegisterBets: all of it or nothing |
 //! | `replies` | answers to bytes, the draw |
 //! | `echo` | the course's echo sessions |
+//! | `shared` | a round that other servers may take over |
 //! | `speakers` | the one connection of each agency |
 //! | `budget` | memory of connections without an agency |
 //! | [`Restore`] | the lottery as a recovered history left it |
@@ -38,6 +39,7 @@ mod replies;
 mod requests;
 mod restore;
 mod session;
+mod shared;
 mod speakers;
 mod status;
 
@@ -114,6 +116,10 @@ pub struct Central {
     in_flight_since: Option<Instant>,
     /// Replies that wait for the commit, in order.
     answers: Vec<(ConnectionId, Answer)>,
+    /// True if several servers share the round: see [`Central::share`].
+    is_shared: bool,
+    /// True while the ledger can't be reached, or another server is the active one: see [`Central::suspend`].
+    is_suspended: bool,
     /// The dirty list: connections with something new to send, or to be closed, or with a new deadline.
     dirty: Vec<ConnectionId>,
 }
@@ -136,6 +142,8 @@ impl Central {
             commit: Commit::default(),
             in_flight_since: None,
             answers: Vec::new(),
+            is_shared: false,
+            is_suspended: false,
             dirty: Vec::new(),
         }
     }
@@ -236,13 +244,15 @@ impl Central {
     }
 
     /// Ends the turn. Gives the commit to store, which is in flight from now on until [`Central::settle`]. `None` if
-    /// nothing is staged, and the replies of the turn are released at once, or if a commit is in flight already.
+    /// nothing is staged, and the replies of the turn are released at once, or if a commit is in flight already. Where the
+    /// round is [shared](Central::share), replies wait for a commit in any case, if only for an empty one.
     pub fn seal(&mut self, now: Now) -> Option<&Commit> {
         if self.is_in_flight() {
             return None;
         }
         self.stage_closings();
-        if self.commit.is_empty() {
+        let is_proof_needed = self.is_shared && !self.is_suspended;
+        if self.commit.is_empty() && !(is_proof_needed && !self.answers.is_empty()) {
             self.finish_turn(None);
             return None;
         }
@@ -261,7 +271,8 @@ impl Central {
             Outcome::Unknown(why) => return Err(Halt::Unknown(why)),
             Outcome::Fenced => return Err(Halt::Fenced),
         };
-        debug_assert!(self.is_in_flight() && !self.commit.is_empty(), "an outcome is of a commit in flight");
+        debug_assert!(self.is_in_flight(), "an outcome is of a commit in flight");
+        debug_assert!(self.is_shared || !self.commit.is_empty(), "an empty commit proves something to others only");
         let waited = self.in_flight_since.take().map_or_else(Default::default, |since| now.instant - since);
         self.finish_turn(not_stored.as_deref());
         if !waited.is_zero() {
@@ -292,6 +303,7 @@ impl Central {
         self.commit.rows.clear();
         self.commit.rows.shrink_to(KEPT_ROW_BYTES);
         self.commit.closings.clear();
+        self.commit.advances.clear();
         let is_draw = match not_stored {
             None => self.lottery.commit(),
             Some(_) => {

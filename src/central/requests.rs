@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::session::{Order, Speaking, State, Version, Winners};
 use super::{Answer, Central, ConnectionId, Now};
 use crate::event;
-use crate::ledger::Closing;
+use crate::ledger::{Advance, Closing, Total};
 use crate::lottery::{Refusal, Standing};
 use crate::planted::{Fault, planted};
 use crate::protocol::{self, AgencyState, ErrorCode, Malformed, Message, MessageType};
@@ -74,6 +74,10 @@ impl Central {
             let is_in_flight = self.in_flight_since.is_some() && !planted(Fault::AppliedInFlight);
             if is_in_flight || session.output.is_full(&self.limits) {
                 return Applied { bytes, rest: Rest::Blocked };
+            }
+            if self.is_suspended {
+                self.refuse(id, ErrorCode::Unavailable);
+                continue;
             }
             let rest = &input[bytes..];
             let needs_hello = self.credentials.is_some() && session.state == State::Anonymous;
@@ -211,11 +215,15 @@ impl Central {
         }
     }
 
-    /// Moves the closings that the lottery has staged into the commit.
+    /// Moves the closings and the tallies that the lottery has staged into the commit.
     pub(super) fn stage_closings(&mut self) {
-        let agencies = self.lottery.agencies();
-        let closings = self.lottery.staged_closings().map(|(agency, bets)| Closing { agency, bets, agencies });
-        self.commit.closings.extend(closings);
+        let Central { lottery, commit, .. } = self;
+        let agencies = lottery.agencies();
+        commit.closings.extend(lottery.staged_closings().map(|(agency, bets)| Closing { agency, bets, agencies }));
+        commit.advances.extend(lottery.staged_tallies().map(|(agency, before, tally)| Advance {
+            stored: before.bets,
+            total: Total { agency, tally, is_closed: lottery.is_closing(agency) },
+        }));
     }
 }
 

@@ -12,11 +12,13 @@
 //! | `ini_text` | INI, and what is said of text that is not |
 //! | `listen_ip` | the address to listen on |
 //! | `agencies`, `credential` | secrets, which no error shows |
+//! | `database` | the database that several servers share |
 //! | `duration` | durations in Go's notation |
 
 mod agencies;
 pub mod client;
 mod credential;
+mod database;
 mod duration;
 mod ini_text;
 mod key;
@@ -31,6 +33,7 @@ use std::process::ExitCode;
 use thiserror::Error;
 
 pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES, WEAK_CREDENTIAL_BYTES};
+pub use database::{DatabaseConfig, Password};
 pub use duration::{parse_duration, show_duration};
 pub use key::{Key, Kind};
 pub use listen_ip::ListenIp;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::Kind::{Path, Whole};
+use super::Kind::{Path, Text, Whole};
+use super::database::{self, DatabaseConfig};
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
 use super::{ConfigError, Credential, Key, Kind, ListenIp, Program, Settings, agencies, ini_text};
@@ -59,6 +60,20 @@ config! {
             /// file with a line N = credential for each agency, in place of section AGENCIES;
             /// if neither is set, any client may act as any agency
             "AGENCIES_FILE", "", Path;
+        }
+        /// The database of the round, where several servers share it.
+        database: Option<DatabaseConfig> = database::database {
+            /// database that several servers share, in place of STORAGE_FILEPATH:
+            /// postgresql://user@host1:5432,host2:5432/loteria, without a password
+            "STORAGE_URL", "", Text;
+            /// file with the password of STORAGE_URL, in place of PGPASSWORD; a line break at its end is ignored
+            "STORAGE_PASSWORD_FILE", "", Path;
+            /// password of STORAGE_URL
+            "PGPASSWORD", "", Text;
+            /// file of the certificate authorities that the database is checked against; if not set, TLS is not used
+            "STORAGE_CA_FILE", "", Path;
+            /// longest time for a transaction of STORAGE_URL, after which the round is taken over again
+            "STORAGE_TIMEOUT", "60s", Kind::Duration;
         }
         /// Bounds on what clients can take.
         limits: Limits = Limits::from_settings {}

@@ -90,6 +90,12 @@ impl Settings {
         Some(Found { text, is_in_environment: environment.is_some() })
     }
 
+    /// True if the key with this `variable` is set, and does not have its default.
+    pub(super) fn is_set(&self, variable: &str) -> bool {
+        let key = self.key(variable);
+        self.find(key).is_some_and(|found| found.is_in_environment || self.file.values.contains_key(key.name))
+    }
+
     /// Warns of the keys of the file, and of the variables with its prefix, that the program does not have: one may be a
     /// misspelt one.
     pub fn warn_about_unknown(&self) {

@@ -4,13 +4,18 @@
 //! [begins](Ledger::begin) a commit, goes on with what needs none, and [polls](Ledger::poll) for the [`Outcome`]. At most
 //! one commit is in flight. The file ledger settles within `begin`, because it writes and syncs in the loop.
 //!
+//! A ledger may be [shared](Ledger::is_shared) by several servers, of which one is active. It says with a [`Change`] when
+//! this server becomes the active one, and when it is no longer.
+//!
 //! | module | contents |
 //! |---|---|
 //! | [`mod@file`] | `bets.csv` and its companions |
+//! | [`postgres`] | a PostgreSQL cluster that several servers share |
 
 pub mod file;
+pub mod postgres;
 
-use crate::bet::Bet;
+use crate::bet::{Bet, Tally};
 use crate::buffer::Buffer;
 
 /// Everything that one turn of the server makes durable: all of it or none.
@@ -20,6 +25,8 @@ pub struct Commit {
     pub rows: Buffer,
     /// The agencies that close. Every bet of theirs is stored before or in this commit.
     pub closings: Vec<Closing>,
+    /// The agencies with bets or a closing in it, each once.
+    pub advances: Vec<Advance>,
 }
 
 impl Commit {
@@ -41,6 +48,15 @@ pub struct Closing {
     pub agencies: u32,
 }
 
+/// What a commit adds to an agency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// The number of its bets that are stored before.
+    pub stored: u64,
+    /// Everything that is stored of it then.
+    pub total: Total,
+}
+
 /// The outcome of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -54,6 +70,42 @@ pub enum Outcome {
     Fenced,
 }
 
+/// A change of the part that this server plays, where several servers share a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Another server is the active one.
+    Standby,
+    /// This server is the active one, and the round stands so.
+    Active(Standing),
+    /// The ledger can't be reached, or another server has taken the round over. What became of a commit in flight is not
+    /// known. The ledger tries to become active again. The text says why.
+    Lost(String),
+    /// The ledger can't be used with these settings. The text says what to change.
+    Unusable(String),
+}
+
+/// A round as a ledger recovers it that keeps totals beside the bets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The number of agencies of the round.
+    pub agencies: u32,
+    /// The totals of each agency, in order.
+    pub totals: Vec<Total>,
+    /// The winning bets: agency and document, in the order of agencies and their bets.
+    pub winners: Vec<(u32, u32)>,
+}
+
+/// What is stored of one agency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// The agency, from 1.
+    pub agency: u32,
+    /// Its bets.
+    pub tally: Tally,
+    /// True if it has closed.
+    pub is_closed: bool,
+}
+
 /// A store of bets and closings.
 pub trait Ledger {
     /// Starts to store `commit`. The caller has polled the outcome of the one before.
@@ -61,8 +113,25 @@ pub trait Ledger {
 
     /// The outcome of the commit in flight, once it is known. `None` until then, and where none is in flight.
     ///
-    /// A ledger that learns it outside of `begin` wakes the loop's poll then, with a `mio::Waker`: the loop sleeps meanwhile.
+    /// A ledger that learns it outside of `begin` [wakes](Ledger::wake_with) the loop's poll then: the loop sleeps
+    /// meanwhile.
     fn poll(&mut self) -> Option<Outcome>;
+
+    /// The next change of this server's part. It lies behind the outcomes that [`poll`](Ledger::poll) still gives.
+    fn poll_change(&mut self) -> Option<Change> {
+        None
+    }
+
+    /// True if several servers share the round. This one is then a standby until a [`Change`] makes it active, and no
+    /// reply leaves without a commit: an empty one proves that this server is still active.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Takes the waker of the loop's poll.
+    fn wake_with(&mut self, waker: mio::Waker) {
+        drop(waker);
+    }
 }
 
 /// One step of a recovered history, in the order in which it was stored.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`reactor`] | the loop: `Poll`, tokens, signals |
 //! | [`turn`] | one turn: read, expire, commit, write. The simulator runs it, too |
+//! | [`part`] | active, suspended, standby: a round that several servers share |
 //! | [`schedule`] | the connection that is read next, how much, for how long |
 //! | `connection` | a socket, its readiness, its end |
 //! | `listener` | accepting, also without room |
@@ -24,6 +25,7 @@ mod deadlines;
 pub mod descriptors;
 mod listener;
 mod notify;
+pub mod part;
 pub mod reactor;
 mod report;
 pub mod schedule;

@@ -1,21 +1,24 @@
 //! The loop: one thread, one mio `Poll`, tokens for the listener, the signals, the admin port and each connection.
 //!
 //! A round of the loop sleeps until something is ready or due, lets the [`Server`] take its turn, accepts new connections
-//! into the room that those of this turn have left, serves the admin port, and obeys signals.
+//! into the room that those of this turn have left, serves the admin port, and obeys signals. It listens while the server is
+//! no standby.
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use slotmap::{Key, KeyData};
 
 use super::admin::{self, Admin};
-use super::listener::{Listener, configure, turn_away};
+use super::listener::{Listener, configure, listen, turn_away};
 use super::notify::Notifier;
+use super::part::Part;
 use super::report::{Reminder, Report};
 use super::turn::{Ready, Server, TurnError, World};
 use crate::central::{Central, ConnectionId, Now};
@@ -24,6 +27,8 @@ use crate::ledger::Ledger;
 
 const LISTENER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
+/// The ledger has news.
+const LEDGER: Token = Token(usize::MAX - 512);
 
 /// Events taken from one poll. The rest comes with the next.
 const EVENTS: usize = 1024;
@@ -49,6 +54,37 @@ impl Stop {
     }
 }
 
+/// Reason why the loop could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A turn could not be completed.
+    #[error("{0}")]
+    Turn(#[from] TurnError),
+    /// The agencies' address can't be listened on.
+    #[error("{address} can't be listened on: {error}; stop what uses it, or set SERVER_PORT or SERVER_IP to another")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        error: io::Error,
+    },
+}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> RunError {
+        RunError::Turn(error.into())
+    }
+}
+
+/// The address that agencies come to.
+#[derive(Clone, Copy, Debug)]
+pub struct Door {
+    /// The address. Port 0 is any free one.
+    pub address: SocketAddr,
+    /// Connections that wait to be accepted.
+    pub backlog: i32,
+}
+
 /// Catches the signals that the loop obeys. From here on none of them kills the program: they wait for the first turn.
 ///
 /// # Errors
@@ -60,7 +96,9 @@ pub fn catch_signals() -> io::Result<Signals> {
 /// The loop and everything that it polls.
 pub struct Reactor<L> {
     readiness: Readiness,
-    listener: Listener,
+    door: Door,
+    /// `None` while the server is a standby.
+    listener: Option<Listener>,
     signals: Signals,
     server: Server<TcpStream, L>,
     /// Connections that the last poll reported.
@@ -85,13 +123,13 @@ struct Readiness {
 }
 
 impl<L: Ledger> Reactor<L> {
-    /// A loop over `listener`, which does not block. A connection's share of a turn is `turn_bytes`. Agencies that are
+    /// A loop that listens at `door`. A connection's share of a turn is `turn_bytes`. Agencies that are
     /// missing are logged every `reminder_interval`. SIGHUP calls `on_hangup`, SIGUSR1 logs the status.
     ///
     /// # Errors
     /// The system's.
     pub fn new(
-        listener: std::net::TcpListener,
+        door: Door,
         mut signals: Signals,
         central: Central,
         ledger: L,
@@ -100,9 +138,10 @@ impl<L: Ledger> Reactor<L> {
         on_hangup: fn(),
     ) -> io::Result<Reactor<L>> {
         let poll = Poll::new()?;
-        let mut listener = TcpListener::from_std(listener);
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let report = Report::new(&central);
+        let mut server = Server::new(central, ledger, turn_bytes);
+        server.wake_with(Waker::new(poll.registry(), LEDGER)?);
         Ok(Reactor {
             readiness: Readiness {
                 poll,
@@ -111,11 +150,12 @@ impl<L: Ledger> Reactor<L> {
                 signals: false,
                 admin: Vec::new(),
             },
-            listener: Listener::new(listener),
+            door,
+            listener: None,
             signals,
-            report: Report::new(&central),
+            report,
             reminder: Reminder::new(reminder_interval, Instant::now()),
-            server: Server::new(central, ledger, turn_bytes),
+            server,
             ready: Vec::new(),
             admin: None,
             notifier: Notifier::from_environment(Instant::now()),
@@ -136,11 +176,11 @@ impl<L: Ledger> Reactor<L> {
     /// Turns until a signal ends it, then closes everything.
     ///
     /// # Errors
-    /// [`TurnError`]. Nothing is acknowledged after it.
-    pub fn run(mut self) -> Result<Stop, TurnError> {
-        event!(Info, "accept_connections", in_progress);
+    /// [`RunError`]. Nothing is acknowledged after it.
+    pub fn run(mut self) -> Result<Stop, RunError> {
         self.notifier.iter_mut().for_each(Notifier::ready);
         loop {
+            self.listen_or_not()?;
             let timeout = self.time_to_sleep();
             self.readiness.wait(timeout, &mut self.ready)?;
             self.server.turn(&mut self.ready, &mut self.readiness)?;
@@ -155,12 +195,36 @@ impl<L: Ledger> Reactor<L> {
         }
     }
 
+    /// Opens the door of a server that is no standby any more, and closes it behind one that has become one.
+    fn listen_or_not(&mut self) -> Result<(), RunError> {
+        match (self.server.part(), &self.listener) {
+            (Part::Standby, Some(_)) => {
+                self.listener = None;
+                event!(Info, "close_listener", success);
+            }
+            (Part::Active, None) => {
+                let Door { address, backlog } = self.door;
+                let failed = |error| RunError::Listen { address, error };
+                let listener = listen(address, backlog).map_err(failed)?;
+                let address = listener.local_addr().map_err(failed)?;
+                let mut listener = TcpListener::from_std(listener);
+                self.readiness.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+                self.listener = Some(Listener::new(listener));
+                event!(Info, "listen", success, "ip": address.ip(), "port": address.port());
+                event!(Info, "accept_connections", in_progress);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn time_to_sleep(&self) -> Option<Duration> {
         let now = Instant::now();
         let reminder = self.reminder.time_to_sleep(self.server.central(), now);
         let admin = self.admin.as_ref().map(|admin| admin.time_to_sleep(now));
         let notifier = self.notifier.as_ref().map(|notifier| notifier.time_to_sleep(now));
-        let times = [self.server.time_to_sleep(now), self.listener.time_to_sleep(now), reminder, admin, notifier];
+        let listener = self.listener.as_ref().and_then(|listener| listener.time_to_sleep(now));
+        let times = [self.server.time_to_sleep(now), listener, reminder, admin, notifier];
         times.into_iter().flatten().min()
     }
 
@@ -176,11 +240,13 @@ impl<L: Ledger> Reactor<L> {
     }
 
     fn accept(&mut self, now: Now) {
-        if std::mem::take(&mut self.readiness.listener) {
-            self.listener.note_ready();
+        let is_ready = std::mem::take(&mut self.readiness.listener);
+        let Some(listener) = &mut self.listener else { return };
+        if is_ready {
+            listener.note_ready();
         }
         for _ in 0..ACCEPTS {
-            let Some((socket, peer)) = self.listener.accept(now.instant) else { return };
+            let Some((socket, peer)) = listener.accept(now.instant) else { return };
             if !self.server.make_room(now) {
                 turn_away(socket, peer);
                 continue;
@@ -217,8 +283,10 @@ impl<L: Ledger> Reactor<L> {
         let Reactor { listener, mut server, notifier, .. } = self;
         notifier.iter().for_each(Notifier::stopping);
         event!(Info, "shutdown", in_progress, "signal": stop.name());
-        drop(listener);
-        event!(Info, "close_listener", success);
+        if listener.is_some() {
+            drop(listener);
+            event!(Info, "close_listener", success);
+        }
         server.shut_down(Now::read());
     }
 }
@@ -234,6 +302,8 @@ impl Readiness {
             match event.token() {
                 LISTENER => self.listener = true,
                 SIGNALS => self.signals = true,
+                // The next turn polls it.
+                LEDGER => {}
                 token if admin::is_of_admin(token) => {
                     let is_readable = event.is_readable() || event.is_read_closed() || event.is_error();
                     self.admin.push((token, is_readable));

@@ -16,10 +16,12 @@ use slotmap::SlotMap;
 use super::commit_times::Commits;
 use super::connection::{Connection, LINGER, Received, Socket, Written};
 use super::deadlines::Deadlines;
+use super::part::Part;
 use super::schedule::{Grant, SLICE_BYTES, Schedule};
 use crate::central::{Central, ConnectionId, Event, Halt, Now, Wants};
 use crate::event;
 use crate::ledger::Ledger;
+use crate::lottery::Contradiction;
 
 /// Readiness of a connection, as an edge-triggered poll reports it.
 #[derive(Clone, Copy, Debug)]
@@ -55,13 +57,20 @@ pub enum TurnError {
     /// The ledger ended the server.
     #[error("storage: {0}")]
     Halt(#[from] Halt),
+    /// The ledger can't be used.
+    #[error("storage: {0}")]
+    Unusable(String),
+    /// The stored round is not this one.
+    #[error("storage: {0}")]
+    Contradiction(#[from] Contradiction),
 }
 
 /// Connections over sockets `S`, the core, and the ledger `L`.
 #[derive(Debug)]
 pub struct Server<S, L> {
-    central: Central,
-    ledger: L,
+    pub(super) central: Central,
+    pub(super) ledger: L,
+    pub(super) part: Part,
     connections: SlotMap<ConnectionId, Connection<S>>,
     schedule: Schedule,
     deadlines: Deadlines,
@@ -72,17 +81,22 @@ pub struct Server<S, L> {
     /// The buffer that input is read to.
     slice: Vec<u8>,
     /// The moment at which the commit in flight began.
-    commit_began: Option<Instant>,
+    pub(super) commit_began: Option<Instant>,
     /// The commits since the start.
     commits: Commits,
 }
 
 impl<S: Socket, L: Ledger> Server<S, L> {
     /// A server without connections. A connection's share of a turn is `turn_bytes`.
-    pub fn new(central: Central, ledger: L, turn_bytes: usize) -> Server<S, L> {
+    pub fn new(mut central: Central, ledger: L, turn_bytes: usize) -> Server<S, L> {
+        let is_shared = ledger.is_shared();
+        if is_shared {
+            central.share();
+        }
         Server {
             central,
             ledger,
+            part: if is_shared { Part::Standby } else { Part::Active },
             connections: SlotMap::new(),
             schedule: Schedule::new(turn_bytes),
             deadlines: Deadlines::default(),
@@ -270,7 +284,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     }
 
     /// Begins to store what the turn has staged, and settles it if the ledger knows the outcome already.
-    fn commit(&mut self, world: &mut impl World) -> Result<(), Halt> {
+    fn commit(&mut self, world: &mut impl World) -> Result<(), TurnError> {
         let now = world.now();
         if let Some(commit) = self.central.seal(now) {
             self.commit_began = Some(now.instant);
@@ -279,12 +293,19 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         self.settle(world, now)
     }
 
-    fn settle(&mut self, world: &mut impl World, now: Now) -> Result<(), Halt> {
-        let Some(outcome) = self.ledger.poll() else { return Ok(()) };
-        let took = self.commit_began.take().map_or(Duration::ZERO, |began| world.now().instant - began);
-        self.commits.record(took, &outcome);
-        self.schedule.settled(took);
-        self.central.settle(outcome, now)
+    fn settle(&mut self, world: &mut impl World, now: Now) -> Result<(), TurnError> {
+        loop {
+            if let Some(outcome) = self.ledger.poll() {
+                let took = self.commit_began.take().map_or(Duration::ZERO, |began| world.now().instant - began);
+                self.commits.record(took, &outcome);
+                self.schedule.settled(took);
+                self.central.settle(outcome, now)?;
+            } else if let Some(change) = self.ledger.poll_change() {
+                self.change_part(change, now)?;
+            } else {
+                return Ok(());
+            }
+        }
     }
 
     /// Writes what the commit has released, and what could not be written before.
@@ -330,7 +351,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     }
 
     /// Resets a connection.
-    fn abort(&mut self, id: ConnectionId, now: Now) {
+    pub(super) fn abort(&mut self, id: ConnectionId, now: Now) {
         self.connections[id].socket.reset_on_close();
         self.close(id, now);
     }

@@ -145,11 +145,7 @@ fn closings_that_do_not_fit_the_bets_are_refused() {
 fn another_num_agencies_is_named_and_nothing_is_called_damaged() {
     let of_five = format!("{ANA}{LEO}{}", ANA.replace("1,Ana", "5,Ana"));
     for (bets, closings, why) in [
-        (
-            &of_five,
-            "1,1,5\r\n2,1,5\r\n",
-            "the files are of a round of 5 agencies, and NUM_AGENCIES is 2; set it to 5 again",
-        ),
+        (&of_five, "1,1,5\r\n2,1,5\r\n", "the stored round has 5 agencies, and NUM_AGENCIES is 2; set it to 5 again"),
         (&of_five, "", "bets.csv, line 3: agency 5 is not one of the 2 of NUM_AGENCIES; set NUM_AGENCIES as it was"),
     ] {
         let ended = refuse(bets.as_bytes(), closings.as_bytes(), why);

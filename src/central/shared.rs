@@ -1,0 +1,57 @@
+//! A round that other servers may take over.
+
+use super::session::{Session, State};
+use super::{Central, ConnectionId};
+use crate::ledger::{Commit, Standing};
+use crate::lottery::{Contradiction, Lottery};
+
+impl Central {
+    /// Lets other servers share the round. This one could be replaced without noticing it, so every reply waits for a
+    /// commit, which succeeds for the active server only. It is suspended until it is [resumed](Central::resume).
+    pub fn share(&mut self) {
+        self.is_shared = true;
+        self.is_suspended = true;
+    }
+
+    /// Forgets the round, of which this server is not the active one any more, and all that was to be told about it. Gives
+    /// the connections that speak the protocol: they are to be reset, because nothing is known of what they last sent.
+    /// Until it is [resumed](Central::resume), agencies are told that the server is unavailable. Echo goes on.
+    pub fn suspend(&mut self) -> Vec<ConnectionId> {
+        debug_assert!(self.is_shared, "no other server could take over");
+        self.is_suspended = true;
+        self.in_flight_since = None;
+        self.answers.clear();
+        self.commit = Commit::default();
+        self.lottery = Lottery::new(self.lottery.agencies());
+        let speaks = |session: &Session| !matches!(session.state, State::Silent | State::Echo);
+        self.sessions.iter().filter(|(_, session)| speaks(session)).map(|(id, _)| id).collect()
+    }
+
+    /// Goes on as the active server, where `standing` is.
+    ///
+    /// # Errors
+    /// [`Contradiction`] if it can't be of this round.
+    pub fn resume(&mut self, standing: &Standing) -> Result<(), Contradiction> {
+        debug_assert!(self.is_suspended && !self.is_in_flight(), "it was suspended before");
+        self.lottery = restored(self.lottery.agencies(), standing)?;
+        self.is_suspended = false;
+        Ok(())
+    }
+}
+
+/// The lottery of `agencies` where `standing` is.
+fn restored(agencies: u32, standing: &Standing) -> Result<Lottery, Contradiction> {
+    let mut lottery = Lottery::new(agencies);
+    lottery.require_agencies(standing.agencies)?;
+    let mut winners = standing.winners.as_slice();
+    for total in &standing.totals {
+        let (own, others) = winners.split_at(winners.partition_point(|&(agency, _)| agency <= total.agency));
+        let documents: Vec<u32> = own.iter().map(|&(_, document)| document).collect();
+        lottery.restore_total(total.agency, total.tally, &documents)?;
+        if total.is_closed {
+            lottery.restore_closing(total.agency, total.tally.bets, standing.agencies)?;
+        }
+        winners = others;
+    }
+    Ok(lottery)
+}
