@@ -26,6 +26,11 @@ test: ## Run every test that needs no Docker; the last line totals them
 		echo "$$passed passed, $$failed failed, $$SECONDS s"; }
 .PHONY: test
 
+test-cluster: ## Run the tests of a round in PostgreSQL, which kill servers and databases (needs Debian's package postgresql)
+	$(CARGO) build --features postgres
+	$(CARGO) test -p loteria --features postgres --test cluster
+.PHONY: test-cluster
+
 simulate: ## Simulate rounds with crashes for SEEDS=100000 seeds; SEED=7 prints one of them step by step
 	$(if $(SEED),SIMULATION_SEED=$(SEED)) SIMULATION_SEEDS=$(or $(SEEDS),100000) \
 		$(CARGO) test --release -p loteria --test simulation whatever_crashes -- --nocapture

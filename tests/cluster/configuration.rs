@@ -1,0 +1,119 @@
+//! Settings of the database: what is refused, in which words, and what is never shown.
+
+use std::fs;
+use std::process::Command;
+
+use crate::database::Database;
+use crate::round::{Round, run, wait_for};
+
+/// The last line of a server that does not start, with an exit code.
+#[track_caller]
+fn refused(command: &mut Command, code: i32) -> String {
+    let ended = run(command);
+    assert_eq!(ended.status.code(), Some(code), "{:#?}", ended.lines);
+    ended.lines.last().cloned().expect("it says why")
+}
+
+/// A round that needs no database.
+fn nowhere() -> Round {
+    Round::new("postgresql://loteria@127.0.0.1:1/loteria".to_owned(), 1, 1, 1)
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let round = nowhere();
+    let password_file = round.folder.path().join("password");
+    fs::write(&password_file, "secreto\n").expect("written");
+    let password_file = password_file.to_str().expect("text");
+    for (variables, words) in [
+        (vec![("STORAGE_FILEPATH", "./bets.csv")], "can't be set together with STORAGE_FILEPATH"),
+        (vec![("STORAGE_URL", "postgresql://a:secreto@h/d")], "has a password in it"),
+        (vec![("PGPASSWORD", "secreto"), ("STORAGE_PASSWORD_FILE", password_file)], "together with PGPASSWORD"),
+        (vec![("STORAGE_PASSWORD_FILE", "missing")], "No such file"),
+    ] {
+        let line = refused(round.server_command(0).envs(variables), 78);
+        assert!(line.contains(words) && !line.contains("secreto"), "{line}");
+    }
+    for (variables, words) in [
+        (vec![("STORAGE_URL", "mysql://h/d")], "STORAGE_URL is not the address of a database"),
+        (vec![("STORAGE_URL", "postgresql://h/d?sslmode=require")], "set STORAGE_CA_FILE"),
+        (vec![("STORAGE_CA_FILE", "missing")], "STORAGE_CA_FILE must be a file of certificates"),
+    ] {
+        let line = refused(round.server_command(0).envs(variables), 1);
+        assert!(line.contains(words), "{line}");
+    }
+}
+
+#[test]
+fn a_wrong_password_ends_the_start_and_a_right_one_is_never_shown() {
+    let database = Database::start(&[]);
+    database.ask("CREATE USER secretive PASSWORD 'a-secret'");
+    database.ask("GRANT CREATE ON SCHEMA public TO secretive");
+    let url = format!("postgresql://secretive@127.0.0.1:{}/postgres", database.port);
+    let round = Round::new(url, 1, 1, 1);
+    let line = refused(round.server_command(0).env("PGPASSWORD", "another"), 1);
+    assert!(line.contains("password authentication failed") && line.contains("see STORAGE_URL"), "{line}");
+    let file = round.folder.path().join("password");
+    fs::write(&file, "a-secret\n").expect("written");
+    let mut command = round.server_command(0);
+    let server = crate::round::start(command.env("STORAGE_PASSWORD_FILE", &file).env("LOGGING_LEVEL", "DEBUG"));
+    wait_for(&server, "action: listen | result: success");
+    assert!(server.lines().iter().all(|line| !line.contains("a-secret")), "{:#?}", server.lines());
+}
+
+#[test]
+fn another_num_agencies_is_refused_once_an_agency_has_closed() {
+    let database = Database::start(&[]);
+    let url = Database::url(&[database.port]);
+    let few = Round::new(url.clone(), 1, 10, 1);
+    let server = few.server(0);
+    few.finish(few.start_agencies());
+    drop(server);
+    let more = Round::new(url, 2, 10, 1);
+    let line = refused(&mut more.server_command(0), 1);
+    assert!(line.contains("the stored round has 1 agencies, and NUM_AGENCIES is 2; set it to 1 again"), "{line}");
+}
+
+#[test]
+fn another_num_agencies_is_taken_before_the_first_closing() {
+    let database = Database::start(&[]);
+    let url = Database::url(&[database.port]);
+    let server = Round::new(url.clone(), 1, 10, 1).server(0);
+    wait_for(&server, "action: listen | result: success");
+    drop(server);
+    let more = Round::new(url, 2, 10, 1);
+    let _server = more.server(0);
+    more.finish(more.start_agencies());
+}
+
+#[test]
+fn tables_of_another_version_are_left_alone() {
+    let database = Database::start(&[]);
+    let round = Round::new(Database::url(&[database.port]), 1, 10, 1);
+    let server = round.server(0);
+    wait_for(&server, "action: listen | result: success");
+    drop(server);
+    database.ask("UPDATE loteria_round SET version = 2");
+    let line = refused(&mut round.server_command(0), 1);
+    assert!(line.contains("of version 2, and this server needs version 1"), "{line}");
+    assert_eq!(database.ask("SELECT epoch FROM loteria_round"), "1");
+}
+
+#[test]
+fn a_user_that_may_not_create_tables_is_told() {
+    let database = Database::start(&[]);
+    database.ask("CREATE USER poor");
+    let url = format!("postgresql://poor@127.0.0.1:{}/postgres", database.port);
+    let line = refused(&mut Round::new(url, 1, 1, 1).server_command(0), 1);
+    assert!(line.contains("permission denied for schema public (42501)"), "{line}");
+}
+
+#[test]
+fn a_database_that_comes_later_is_waited_for() {
+    let round = nowhere();
+    let server = round.server(0);
+    let line = wait_for(&server, "action: database | result: fail");
+    assert!(line.contains("part: standby | retry_every: 1s"), "{line}");
+    server.terminate();
+    assert_eq!(server.wait().expect("it ended").status.code(), Some(0));
+}

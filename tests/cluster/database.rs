@@ -1,0 +1,177 @@
+//! PostgreSQL from Debian, in a folder of its own: a primary, and a standby that can be promoted.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use loteria_tools::Process;
+use tempfile::TempDir;
+
+/// The longest time that a test waits for a condition.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// User and group `nobody`, because PostgreSQL refuses to run as root.
+const NOBODY: u32 = 65_534;
+
+/// The folder of PostgreSQL's programs: Debian has them outside of `PATH`.
+static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest = versions.filter(|folder| folder.join("bin/initdb").exists()).max();
+    newest.expect("install Debian's package postgresql").join("bin")
+});
+
+/// A folder with an empty database, which each test copies.
+static TEMPLATE: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = folder();
+    let path = folder.path().join("data");
+    let arguments = ["--no-sync", "-A", "trust", "-U", "loteria", "-E", "UTF8", "--locale=C", "-D"];
+    finish(program("initdb").args(arguments).arg(&path));
+    folder
+});
+
+/// A running PostgreSQL. Dropping it kills it.
+pub struct Database {
+    pub port: u16,
+    process: Process,
+    /// Removed with it.
+    _folder: TempDir,
+}
+
+impl Database {
+    /// A primary, with further settings, as in `fsync=off`.
+    pub fn start(settings: &[&str]) -> Database {
+        let folder = folder();
+        let template = TEMPLATE.path().join("data");
+        finish(Command::new("cp").arg("-a").arg(template).arg(folder.path()));
+        let mut hba = fs::read_to_string(folder.path().join("data/pg_hba.conf")).expect("pg_hba.conf");
+        hba.insert_str(0, "host all secretive 127.0.0.1/32 scram-sha-256\n");
+        fs::write(folder.path().join("data/pg_hba.conf"), hba).expect("written");
+        Database::run(folder, free_port(), settings)
+    }
+
+    /// A primary whose commits wait for the standby beside it.
+    pub fn start_pair() -> (Database, Database) {
+        let primary = Database::start(&[]);
+        let folder = folder();
+        let port = primary.port.to_string();
+        let arguments =
+            ["-R", "-X", "stream", "-c", "fast", "--no-sync", "-h", "127.0.0.1", "-U", "loteria", "-p", &port];
+        finish(program("pg_basebackup").args(arguments).arg("-D").arg(folder.path().join("data")));
+        let standby = Database::run(folder, free_port(), &[]);
+        primary.ask("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        primary.ask("SELECT pg_reload_conf()");
+        primary.wait_for("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'", "1");
+        (primary, standby)
+    }
+
+    fn run(folder: TempDir, port: u16, settings: &[&str]) -> Database {
+        let mut command = program("postgres");
+        command.arg("-D").arg(folder.path().join("data")).args(["-p", &port.to_string(), "-h", "127.0.0.1"]);
+        let own =
+            ["unix_socket_directories=", "fsync=off", "shared_buffers=16MB", "autovacuum=off", "max_connections=40"];
+        for setting in own.iter().chain(settings) {
+            command.args(["-c", setting]);
+        }
+        let process = Process::start(&mut command, |_| ()).expect("it starts");
+        let database = Database { port, process, _folder: folder };
+        let until = Instant::now() + PATIENCE;
+        while database.try_ask("SELECT 1").is_none() {
+            assert!(Instant::now() < until, "{:#?}", database.process.lines());
+            thread::sleep(Duration::from_millis(20));
+        }
+        database
+    }
+
+    /// Kills it, and its sessions with it.
+    pub fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// Makes a primary of this standby.
+    pub fn promote(&self) {
+        self.ask("SELECT pg_promote()");
+    }
+
+    /// The address of several databases, or of one, for `STORAGE_URL`.
+    pub fn url(ports: &[u16]) -> String {
+        let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        format!("postgresql://loteria@{}/postgres", hosts.join(","))
+    }
+
+    /// The first field of the answer to `sql`.
+    #[track_caller]
+    pub fn ask(&self, sql: &str) -> String {
+        self.try_ask(sql).unwrap_or_else(|| panic!("no answer to {sql}"))
+    }
+
+    pub fn try_ask(&self, sql: &str) -> Option<String> {
+        let port = self.port.to_string();
+        let arguments =
+            ["-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-U", "loteria", "-d", "postgres", "-p", &port, "-c", sql];
+        let output = program("psql").env("PGCONNECT_TIMEOUT", "5").args(arguments).output().expect("psql");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Waits until the answer to `sql` is `wanted`.
+    #[track_caller]
+    pub fn wait_for(&self, sql: &str, wanted: &str) {
+        wait_until(|| self.try_ask(sql).as_deref() == Some(wanted), || format!("{sql} is not {wanted}"));
+    }
+
+    /// Waits until as many bets as this are stored.
+    #[track_caller]
+    pub fn wait_for_bets(&self, least: u64) {
+        let sum = "SELECT coalesce(sum(bets), 0) FROM loteria_agency";
+        let stored = || self.try_ask(sum).and_then(|bets| bets.parse().ok()).unwrap_or(0_u64);
+        wait_until(|| stored() >= least, || format!("{} bets are stored, not {least}", stored()));
+    }
+}
+
+/// Waits until `holds`.
+#[track_caller]
+pub fn wait_until(mut holds: impl FnMut() -> bool, otherwise: impl FnOnce() -> String) {
+    let until = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < until, "{}", otherwise());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A port that nothing listens on now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+}
+
+/// A folder that PostgreSQL's user can reach.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    if is_root() {
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("root may");
+    }
+    folder
+}
+
+fn program(name: &str) -> Command {
+    let mut command = Command::new(PROGRAMS.join(name));
+    command.env_clear().env("PATH", env::var_os("PATH").unwrap_or_default()).env("LC_ALL", "C").current_dir("/");
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn is_root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
+#[track_caller]
+fn finish(command: &mut Command) {
+    let output = command.output().expect("it starts");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
