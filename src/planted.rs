@@ -50,6 +50,14 @@ faults! {
     LostBetsCount,
     /// The checksum of a batch is not added to the tally.
     ChecksumForgotten,
+    /// A server that takes over reads before its epoch is committed.
+    ReadBeforeEpoch,
+    /// A transaction with an unknown outcome is sent again without taking over.
+    StoredAgain,
+    /// A commit that came with a warning counts as replicated.
+    WarningIsSuccess,
+    /// A reply leaves without a check that this server is still active.
+    UnfencedReply,
     /// A client takes batches of the last connection for unanswered ones of this one.
     StaleInFlight,
 }

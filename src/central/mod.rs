@@ -54,6 +54,7 @@ use crate::bet::Day;
 use crate::event;
 use crate::ledger::{Commit, Outcome};
 use crate::lottery::Lottery;
+use crate::planted::{Fault, planted};
 use crate::protocol::ErrorCode;
 
 pub use crate::config::server::Limits;
@@ -251,7 +252,7 @@ impl Central {
             return None;
         }
         self.stage_closings();
-        let is_proof_needed = self.is_shared && !self.is_suspended;
+        let is_proof_needed = self.is_shared && !self.is_suspended && !planted(Fault::UnfencedReply);
         if self.commit.is_empty() && !(is_proof_needed && !self.answers.is_empty()) {
             self.finish_turn(None);
             return None;

@@ -83,6 +83,17 @@ happenings! {
     Echoed: "lines echoed",
     EchoedInFlight: "lines echoed while a commit was in flight",
     SilentClosed: "silent connections closed",
+    RoundTakenOver: "epochs begun in a database",
+    EpochOver: "transactions of an epoch that was over",
+    OrphanStored: "transactions stored after their connection was lost",
+    MemberKilled: "servers of a shared round killed",
+    MemberFrozen: "servers of a shared round frozen",
+    SessionCut: "sessions of a database cut off",
+    SessionEnded: "sessions of a database ended by it",
+    LockLost: "locks lost that a server believed to have",
+    WaitCutShort: "waits for a synchronous standby cut short",
+    FailedOver: "databases failed over",
+    UnreplicatedLost: "failovers that lost transactions",
     StuckClosed: "connections closed in the middle of their first message",
 }
 

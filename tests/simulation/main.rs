@@ -21,12 +21,14 @@
 //! | `network`, `pipe`, `socket` | connections and their edges of readiness |
 //! | `agencies`, `strangers` | the parties that connect |
 //! | `invariants`, `watch`, `reads` | invariants of the files, the server, its shares |
+//! | `cluster` | a round that several servers share, over a database |
 //! | `faults`, `mistakes` | planted mistakes |
 
 mod agencies;
 mod chance;
 mod chronicle;
 mod clients;
+mod cluster;
 mod disk;
 #[cfg(feature = "planted-faults")]
 mod faults;
@@ -59,9 +61,11 @@ use world::World;
 /// Seeds that `make test` runs.
 const SEEDS: u64 = 3000;
 
-/// Runs the world of `seed` to its end. The error names the invariant that was broken.
+/// Runs the worlds of `seed`, a round in files and one in a database, to their ends. The error names the invariant that was
+/// broken.
 fn run(seed: u64) -> Result<(), String> {
-    panic::catch_unwind(AssertUnwindSafe(|| World::new(seed).run())).unwrap_or_else(|panicked| {
+    let both = || World::new(seed).run().and_then(|()| cluster::Round::new(seed).run());
+    panic::catch_unwind(AssertUnwindSafe(both)).unwrap_or_else(|panicked| {
         let message = panicked.downcast_ref::<String>().map(String::as_str);
         Err(message.or(panicked.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned())
     })

@@ -24,6 +24,10 @@ pub enum Mistake {
     StateIgnored,
     /// A connection's share of a turn is not kept.
     ShareIgnored,
+    /// A database stores what a server orders whose epoch is over.
+    EpochIgnored,
+    /// A server that takes over does not read the closings: the lottery is drawn twice.
+    ClosingsUnread,
     /// A client goes on one bet too early.
     ResumeOffByOne,
     /// A client goes on behind bets that are not those of its file.
@@ -45,6 +49,8 @@ impl Mistake {
         Mistake::ClosedForgotten,
         Mistake::StateIgnored,
         Mistake::ShareIgnored,
+        Mistake::EpochIgnored,
+        Mistake::ClosingsUnread,
         Mistake::ResumeOffByOne,
         Mistake::OtherFileUnnoticed,
         Mistake::TakeoverFinal,

@@ -48,9 +48,9 @@ impl Clock {
 }
 
 /// The part of the world that a turn sees.
-struct Surroundings<'w> {
-    network: &'w RefCell<Network>,
-    clock: &'w Clock,
+pub struct Surroundings<'w> {
+    pub network: &'w RefCell<Network>,
+    pub clock: &'w Clock,
 }
 
 impl turn::World for Surroundings<'_> {
