@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::database::Database;
+use crate::database::{Database, certificates};
 use crate::round::{Round, run, wait_for};
 
 /// The last line of a server that does not start, with an exit code.
@@ -116,4 +116,51 @@ fn a_database_that_comes_later_is_waited_for() {
     assert!(line.contains("part: standby | retry_every: 1s"), "{line}");
     server.terminate();
     assert_eq!(server.wait().expect("it ended").status.code(), Some(0));
+}
+
+#[test]
+fn an_export_is_the_file_of_the_course_byte_for_byte() {
+    let database = Database::start(&[]);
+    let round = Round::new(Database::url(&[database.port]), 2, 40, 1);
+    let server = round.server(0);
+    wait_for(&server, "action: listen | result: success");
+    round.finish(round.start_agencies());
+    let file = round.folder.path().join("bets.csv");
+    let export = || {
+        let mut command = Command::new(crate::round::programs().loteria);
+        command.args(["export", "--into"]).arg(&file).env_clear().env("STORAGE_URL", &round.url).current_dir("/");
+        run(&mut command)
+    };
+    let ended = export();
+    assert_eq!(ended.lines, ["80 bets exported"]);
+    let row = |id: u32, row: String| format!("{id},{row}\r\n");
+    let rows_of = |id| crate::round::rows_of(id, 40).lines().map(|line| row(id, line.to_owned())).collect::<String>();
+    assert_eq!(fs::read_to_string(&file).expect("exported"), rows_of(1) + &rows_of(2));
+    // A file that is there is left alone.
+    assert!(export().lines[0].contains("File exists"));
+    database.ask("DELETE FROM loteria_bet WHERE agency = 2 AND position = 7");
+    fs::remove_file(&file).expect("our own");
+    let line = export().lines[0].clone();
+    assert!(line.contains("bet 8 of agency 2: bet 7 was expected"), "{line}");
+}
+
+#[test]
+fn a_database_is_checked_against_the_authorities() {
+    let (known, other) = (certificates(), certificates());
+    let path = |name: &str| known.path().join(name).display().to_string();
+    let (certificate, key) = (path("database.pem"), path("database.key"));
+    let settings = ["ssl=on".to_owned(), format!("ssl_cert_file={certificate}"), format!("ssl_key_file={key}")];
+    let database = Database::start(&settings.each_ref().map(String::as_str));
+    let round = Round::new(Database::url(&[database.port]), 1, 10, 1);
+    let mut command = round.server_command(0);
+    let server = crate::round::start(command.env("STORAGE_CA_FILE", other.path().join("ca.pem")));
+    let line = wait_for(&server, "action: database | result: fail");
+    assert!(line.contains("invalid peer certificate"), "{line}");
+    drop(server);
+    let server = crate::round::start(command.env("STORAGE_CA_FILE", known.path().join("ca.pem")));
+    wait_for(&server, "action: listen | result: success");
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) \
+                     WHERE s.ssl AND a.application_name = 'loteria'";
+    assert_eq!(database.ask(encrypted), "1");
+    round.finish(round.start_agencies());
 }

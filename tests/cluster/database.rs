@@ -148,6 +148,21 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
+/// A folder with the certificate of an authority (`ca.pem`), and that of a database on this machine with its key, which only
+/// PostgreSQL's user can read (`database.pem`, `database.key`).
+pub fn certificates() -> TempDir {
+    const SCRIPT: &str = "new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+        openssl req -x509 $new -keyout ca.key -out ca.pem -subj /CN=authority
+        openssl req $new -keyout database.key -out request.pem -subj /CN=database -addext subjectAltName=IP:127.0.0.1
+        openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -copy_extensions copy -out database.pem";
+    let folder = folder();
+    let mut bash = Command::new("bash");
+    bash.args(["-ec", SCRIPT]).current_dir(folder.path()).env("RANDFILE", "/dev/null");
+    as_nobody(&mut bash);
+    finish(&mut bash);
+    folder
+}
+
 /// A folder that PostgreSQL's user can reach.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -160,10 +175,14 @@ fn folder() -> TempDir {
 fn program(name: &str) -> Command {
     let mut command = Command::new(PROGRAMS.join(name));
     command.env_clear().env("PATH", env::var_os("PATH").unwrap_or_default()).env("LC_ALL", "C").current_dir("/");
+    as_nobody(&mut command);
+    command
+}
+
+fn as_nobody(command: &mut Command) {
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
-    command
 }
 
 fn is_root() -> bool {

@@ -2,6 +2,7 @@
 
 mod data;
 mod demo;
+mod export;
 mod status;
 
 use std::error::Error;
@@ -31,6 +32,7 @@ struct Arguments {
 enum Command {
     Demo(demo::Options),
     Data(data::Options),
+    Export(export::Options),
     Status(status::Options),
 }
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Data(options) => data::run(&options),
+        Command::Export(options) => export::run(&options),
         Command::Status(options) => status::run(&options),
     };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
