@@ -17,15 +17,18 @@ ENV RUSTFLAGS="-C target-feature=+crt-static" \
     CARGO_PROFILE_RELEASE_STRIP=debuginfo
 COPY Cargo.toml Cargo.lock ./
 COPY tools/Cargo.toml tools/
+# `postgres` for a server whose round is in a database (deploy/cluster).
+ARG FEATURES=
 RUN mkdir -p src/bin && touch src/lib.rs && echo 'fn main() {}' >src/bin/server.rs \
- && cargo build --release --locked -p loteria --target "$(rustc --print host-tuple)" --lib \
+ && cargo build --release --locked -p loteria --features "$FEATURES" --target "$(rustc --print host-tuple)" --lib \
  && rm -r src
 
 FROM dependencies AS build
+ARG FEATURES=
 COPY src src
 # Cargo compares times, and the sources may be older than the empty library.
 RUN find src -name '*.rs' -exec touch {} + \
- && cargo build --release --locked -p loteria --target "$(rustc --print host-tuple)" \
+ && cargo build --release --locked -p loteria --features "$FEATURES" --target "$(rustc --print host-tuple)" \
       --bin server --bin client \
  && mv target/*/release/server target/*/release/client /usr/local/bin/
 

@@ -144,6 +144,26 @@ docker-compose-down docker-compose-netcat-down:
 		$(COMPOSE) down -v --remove-orphans; $${volume:+docker volume rm -f $$volume}
 .PHONY: docker-compose-down docker-compose-netcat-down
 
+# The cluster has a Compose project of its own, beside the containers of the exercises.
+CLUSTER = docker compose -f deploy/cluster/compose.yaml
+
+cluster-up: ## Start three database nodes, two servers and five agencies: a round that survives the loss of any machine
+	$(CLUSTER) build
+	$(CLUSTER) up -d
+.PHONY: cluster-up
+
+cluster-logs: ## Follow the logs of its servers and agencies
+	$(CLUSTER) logs -f server1 server2 client1 client2 client3 client4 client5
+.PHONY: cluster-logs
+
+cluster-down: ## Stop and remove it with its bets
+	$(CLUSTER) down -v --remove-orphans -t 3
+.PHONY: cluster-down
+
+cluster-test: ## Kill, freeze and cut off its machines in mid-round, and check every bet at the end
+	tests/cluster.sh
+.PHONY: cluster-test
+
 docker-test: ## Run the eight exercises on this machine's Docker engine
 	tests/docker.sh
 .PHONY: docker-test
