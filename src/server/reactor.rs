@@ -178,6 +178,7 @@ impl<L: Ledger> Reactor<L> {
     /// # Errors
     /// [`RunError`]. Nothing is acknowledged after it.
     pub fn run(mut self) -> Result<Stop, RunError> {
+        self.listen_or_not()?;
         self.notifier.iter_mut().for_each(Notifier::ready);
         loop {
             self.listen_or_not()?;

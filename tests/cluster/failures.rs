@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use loteria_tools::field;
 use rustix::process::Signal;
 
 use crate::database::{Database, PATIENCE, wait_until};
@@ -54,8 +55,11 @@ fn a_standby_takes_over_within_three_seconds_of_a_kill() {
     let round = Round::new(Database::url(&[database.port]), 3, 1500, 2);
     let active = round.server(0);
     wait_for(&active, LISTENS);
-    let standby = round.server(1);
+    let standby = start(round.server_command(1).env("ADMIN_ADDRESS", "127.0.0.1:0"));
     wait_for(&standby, STANDS_BY);
+    let line = wait_for(&standby, "action: listen_admin | result: success");
+    let admin = field(&line, "port").expect("a port").to_owned();
+    assert_eq!(health(&admin), "HTTP/1.1 200 OK, ok, standby");
     assert!(TcpStream::connect(("127.0.0.1", round.port(1))).is_err(), "a standby does not listen");
     let agencies = round.start_agencies();
     database.wait_for_bets(300);
@@ -63,9 +67,20 @@ fn a_standby_takes_over_within_three_seconds_of_a_kill() {
     let killed = Instant::now();
     wait_for(&standby, LISTENS);
     let took = killed.elapsed();
+    assert_eq!(health(&admin), "HTTP/1.1 200 OK, ok, active");
     println!("a standby serves {took:?} after the kill");
     assert!(took < Duration::from_secs(3), "{took:?}");
     round.finish(agencies);
+}
+
+/// The answer of the admin port on `port` to a health check: its status and its line.
+fn health(port: &str) -> String {
+    let mut connection = TcpStream::connect(format!("127.0.0.1:{port}")).expect("it listens");
+    connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).expect("answered");
+    let lines = [answer.lines().next(), answer.lines().last()];
+    lines.map(Option::unwrap_or_default).join(", ")
 }
 
 #[test]
@@ -155,8 +170,10 @@ fn a_lost_database_stops_neither_echo_nor_the_end() {
     let database = Database::start(&[]);
     let proxy = Proxy::start(database.port);
     let round = Round::new(Database::url(&[proxy.port]), 1, 1000, 1);
-    let mut server = round.server(0);
+    let mut server = start(round.server_command(0).env("ADMIN_ADDRESS", "127.0.0.1:0"));
     wait_for(&server, LISTENS);
+    let line = wait_for(&server, "action: listen_admin | result: success");
+    let admin = field(&line, "port").expect("a port").to_owned();
     let agency = start(&mut round.agency_command(1));
     database.wait_for_bets(100);
     proxy.be_silent(true);
@@ -172,6 +189,7 @@ fn a_lost_database_stops_neither_echo_nor_the_end() {
     database.kill();
     proxy.be_silent(false);
     wait_for(&server, "part: suspended");
+    assert_eq!(health(&admin), "HTTP/1.1 503 Service Unavailable, the database can't be reached");
     echo();
     wait_for(&agency, "action: connect | result: in_progress");
     server.terminate();

@@ -217,7 +217,8 @@ fn respond<S: Socket, L: Ledger>(
         Resource::Events => ("200 OK", response::EVENTS, Body::Shared(views.rendering(resource, server, now))),
         Resource::Health => {
             let health = Views::health(server, now);
-            let line = health.reason.map_or_else(|| format!("ok, {}\n", views::ACTIVE), |reason| format!("{reason}\n"));
+            let line =
+                health.reason.map_or_else(|| format!("ok, {}\n", server.part().name()), |reason| format!("{reason}\n"));
             let status = if health.ok { "200 OK" } else { "503 Service Unavailable" };
             (status, response::TEXT, Body::Shared(Rc::new(line.into_bytes())))
         }

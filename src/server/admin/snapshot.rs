@@ -35,7 +35,7 @@ pub struct Snapshot {
 pub struct ServerPart {
     /// Its version.
     pub version: String,
-    /// Its role: `active` takes bets.
+    /// Its role: `active` takes bets, `suspended` has lost the database, `standby` waits for the active one to go.
     pub role: String,
     /// Seconds since its start.
     pub uptime_seconds: f64,

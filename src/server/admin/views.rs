@@ -20,6 +20,7 @@ use crate::central::{AgencyStatus, Central, Stage};
 use crate::ledger::Ledger;
 use crate::server::Socket;
 use crate::server::commit_times::Commits;
+use crate::server::part::Part;
 use crate::server::turn::Server;
 
 /// The least age of a snapshot that is renewed.
@@ -32,9 +33,6 @@ const MOST_HELD: usize = 8;
 const AGENCIES_IN_EVENT: usize = 250;
 /// The duration of a commit from which on the server is not healthy.
 const LONG_COMMIT: Duration = Duration::from_secs(10);
-
-/// The role of a server that takes bets.
-pub(super) const ACTIVE: &str = "active";
 
 /// The latest snapshot, its renderings and the samples behind it.
 #[derive(Debug)]
@@ -80,6 +78,9 @@ impl Views {
 
     /// The health of the server, which is always up to date.
     pub fn health<S: Socket, L: Ledger>(server: &Server<S, L>, now: Instant) -> Health {
+        if server.part() == Part::Suspended {
+            return Health { ok: false, reason: Some("the database can't be reached".to_owned()) };
+        }
         health(server.commits(), server.commit_began().map(|began| now.saturating_duration_since(began)))
     }
 
@@ -123,7 +124,7 @@ impl Views {
         Snapshot {
             server: ServerPart {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                role: ACTIVE.to_owned(),
+                role: server.part().name().to_owned(),
                 uptime_seconds: (now - self.started).as_secs_f64(),
                 time: unix_seconds(SystemTime::now()),
                 memory_bytes: resident_bytes(),

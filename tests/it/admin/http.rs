@@ -10,12 +10,12 @@ use loteria::central::{Central, Limits};
 use loteria::ledger::{Commit, Ledger, Outcome};
 use loteria::lottery::Lottery;
 use loteria::server;
-use loteria::server::reactor::Reactor;
+use loteria::server::reactor::{Door, Reactor};
 use loteria_tools::http;
 use signal_hook_mio::v1_0::Signals;
 
 use crate::fixture::by_hand::{Bet, OPEN, hello, register_bets, welcome};
-use crate::fixture::{Server, Wire, admin_address, misconfigured, programs, refusal, with_admin};
+use crate::fixture::{Server, Wire, admin_address, lasting_port, misconfigured, programs, refusal, with_admin};
 
 /// Everything that the server answers to `bytes`.
 fn answer(server: &Server, bytes: &[u8]) -> String {
@@ -129,18 +129,19 @@ impl Ledger for Stuck {
 
 #[test]
 fn the_admin_port_answers_while_a_commit_is_in_flight() {
-    let listen = || server::listen(([127, 0, 0, 1], 0).into(), 16).expect("a listener");
-    let (agencies, admin): (TcpListener, TcpListener) = (listen(), listen());
-    let address = |listener: &TcpListener| listener.local_addr().expect("an address");
-    let (port, admin_address) = (address(&agencies).port(), address(&admin).to_string());
+    let admin: TcpListener = server::listen(([127, 0, 0, 1], 0).into(), 16).expect("a listener");
+    let admin_address = admin.local_addr().expect("an address").to_string();
+    let port = lasting_port();
     thread::spawn(move || {
         let central = Central::new(Limits::default(), None, Lottery::new(1));
         let signals = Signals::new([signal_hook::consts::SIGUSR2]).expect("signals");
         let minute = Duration::from_secs(60);
-        let mut reactor = Reactor::new(agencies, signals, central, Stuck, 1 << 17, minute, || ()).expect("a loop");
+        let door = Door { address: ([127, 0, 0, 1], port).into(), backlog: 16 };
+        let mut reactor = Reactor::new(door, signals, central, Stuck, 1 << 17, minute, || ()).expect("a loop");
         reactor.serve_admin(admin, PathBuf::from("bets.csv")).expect("it is registered");
         reactor.run()
     });
+    assert_eq!(http::get(&admin_address, "/healthz").expect("a response").status, 200, "it listens now");
     let mut agency = Wire::connect(port);
     agency.send(&hello(1)).expect(&welcome(0, OPEN)).send(&register_bets(&[Bet::of(1, 1, 1)]));
     agency.send(&hello(1));

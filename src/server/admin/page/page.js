@@ -49,7 +49,10 @@ function showRound() {
   const open = round.agencies - round.closed;
   body.dataset.drawn = draw ? 'yes' : 'no';
   body.dataset.role = server.role;
-  if (draw) {
+  if (server.role !== 'active') {
+    byId('sentence').textContent = words.roles[server.role];
+    byId('detail').textContent = '';
+  } else if (draw) {
     const when = draw.time && new Date(draw.time * 1000).toLocaleTimeString(language, { hour12: false });
     byId('sentence').textContent = words.drawn(draw.winning_number);
     byId('detail').textContent = words.drawnDetail(number(draw.winners), number(round.agencies), when);
