@@ -11,7 +11,8 @@ use crate::fixture::programs;
 
 const PROGRAMS: [&Program; 2] = [&server::PROGRAM, &client::PROGRAM];
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
+    "docs/cluster.md",
     "README.md",
     "README.es.md",
     "CONTRIBUTING.md",
