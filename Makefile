@@ -74,6 +74,11 @@ bench-crowd: ## Measure ten thousand agencies that wait for the draw: benches/cr
 	@set -o pipefail; export AGENCIES=$(or $(AGENCIES),10000); $(BENCH) crowd | tee benches/crowd.md
 .PHONY: bench-crowd
 
+bench-cluster: ## Measure a round in PostgreSQL beside a raw COPY of the same rows: benches/cluster.md (BETS=1000000)
+	@set -o pipefail; $(CARGO) build --release --quiet --features postgres && export BETS=$(or $(BETS),1000000) && \
+		$(CARGO) bench --quiet -p loteria-tools --features postgres --bench cluster | tee benches/cluster.md
+.PHONY: bench-cluster
+
 callgrind: ## Count the instructions that a bet costs each program, and keep them in benches/instructions.txt
 	@$(BENCH) instructions
 .PHONY: callgrind

@@ -55,15 +55,15 @@ impl Database {
         Database::run(folder, free_port(), settings)
     }
 
-    /// A primary whose commits wait for the standby beside it.
-    pub fn start_pair() -> (Database, Database) {
-        let primary = Database::start(&[]);
+    /// A primary whose commits wait for the standby beside it, both with further settings.
+    pub fn start_pair(settings: &[&str]) -> (Database, Database) {
+        let primary = Database::start(settings);
         let folder = folder();
         let port = primary.port.to_string();
         let arguments =
             ["-R", "-X", "stream", "-c", "fast", "--no-sync", "-h", "127.0.0.1", "-U", "loteria", "-p", &port];
         finish(program("pg_basebackup").args(arguments).arg("-D").arg(folder.path().join("data")));
-        let standby = Database::run(folder, free_port(), &[]);
+        let standby = Database::run(folder, free_port(), settings);
         primary.ask("ALTER SYSTEM SET synchronous_standby_names = '*'");
         primary.ask("SELECT pg_reload_conf()");
         primary.wait_for("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'", "1");
@@ -110,12 +110,19 @@ impl Database {
         self.try_ask(sql).unwrap_or_else(|| panic!("no answer to {sql}"))
     }
 
+    /// The same, if the database answers.
     pub fn try_ask(&self, sql: &str) -> Option<String> {
-        let port = self.port.to_string();
-        let arguments =
-            ["-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-U", "loteria", "-d", "postgres", "-p", &port, "-c", sql];
-        let output = program("psql").env("PGCONNECT_TIMEOUT", "5").args(arguments).output().expect("psql");
+        let output = self.psql().args(["-A", "-t", "-c", sql]).output().expect("psql");
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// The program psql, connected to it.
+    pub fn psql(&self) -> Command {
+        let mut command = program("psql");
+        let port = self.port.to_string();
+        command.env("PGCONNECT_TIMEOUT", "5").args(["-X", "-q", "-h", "127.0.0.1", "-U", "loteria", "-d", "postgres"]);
+        command.args(["-p", &port]);
+        command
     }
 
     /// Waits until the answer to `sql` is `wanted`.
@@ -164,7 +171,7 @@ pub fn certificates() -> TempDir {
 }
 
 /// A folder that PostgreSQL's user can reach.
-fn folder() -> TempDir {
+pub fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     if is_root() {
         chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("root may");

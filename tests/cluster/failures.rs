@@ -126,7 +126,7 @@ fn a_frozen_server_that_wakes_after_the_takeover_does_no_harm() {
 
 #[test]
 fn a_killed_primary_loses_nothing_that_was_acknowledged() {
-    let (primary, replica) = Database::start_pair();
+    let (primary, replica) = Database::start_pair(&[]);
     let round = Round::new(Database::url(&[primary.port, replica.port]), 3, 1500, 2);
     let servers = [round.server(0), round.server(1)];
     wait_until(
@@ -143,7 +143,7 @@ fn a_killed_primary_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn a_commit_waits_for_the_synchronous_standby() {
-    let (primary, replica) = Database::start_pair();
+    let (primary, replica) = Database::start_pair(&[]);
     let round = Round::new(Database::url(&[primary.port]), 1, 50, 1);
     let server = round.server(0);
     wait_for(&server, LISTENS);
@@ -200,7 +200,7 @@ fn a_lost_database_stops_neither_echo_nor_the_end() {
 
 #[test]
 fn servers_and_databases_die_again_and_again_and_nothing_is_lost() {
-    let (primary, replica) = Database::start_pair();
+    let (primary, replica) = Database::start_pair(&[]);
     let proxies = [Proxy::start(primary.port), Proxy::start(replica.port)];
     let url = Database::url(&[proxies[0].port, proxies[1].port]);
     let round = Round::new(url, 5, 3000, 3);
