@@ -78,12 +78,13 @@ fn another_num_agencies_is_refused_once_an_agency_has_closed() {
 fn another_num_agencies_is_taken_before_the_first_closing() {
     let database = Database::start(&[]);
     let url = Database::url(&[database.port]);
-    let server = Round::new(url.clone(), 1, 10, 1).server(0);
-    wait_for(&server, "action: listen | result: success");
-    drop(server);
-    let more = Round::new(url, 2, 10, 1);
-    let _server = more.server(0);
-    more.finish(more.start_agencies());
+    for agencies in [1, 4] {
+        let server = Round::new(url.clone(), agencies, 10, 1).server(0);
+        wait_for(&server, "action: listen | result: success");
+    }
+    let round = Round::new(url, 2, 10, 1);
+    let _server = round.server(0);
+    round.finish(round.start_agencies());
 }
 
 #[test]

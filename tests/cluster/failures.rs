@@ -125,6 +125,22 @@ fn a_frozen_server_that_wakes_after_the_takeover_does_no_harm() {
 }
 
 #[test]
+fn a_healthy_server_that_is_idle_stays_active() {
+    let database = Database::start(&[]);
+    let round = Round::new(Database::url(&[database.port]), 1, 10, 2);
+    let active = round.server(0);
+    wait_for(&active, LISTENS);
+    let standby = round.server(1);
+    wait_for(&standby, STANDS_BY);
+    // A silent session would be ended after 8 seconds.
+    database.wait_for("SELECT now() - pg_postmaster_start_time() > interval '11 seconds'", "t");
+    for server in [active, standby] {
+        assert!(!server.lines().iter().any(|line| line.contains("action: database | result: fail")));
+    }
+    assert_eq!(database.ask("SELECT epoch FROM loteria_round"), "1");
+}
+
+#[test]
 fn a_killed_primary_loses_nothing_that_was_acknowledged() {
     let (primary, replica) = Database::start_pair(&[]);
     let round = Round::new(Database::url(&[primary.port, replica.port]), 3, 1500, 2);

@@ -157,6 +157,13 @@ fn a_file_of_credentials_that_is_missing_is_named_with_its_key() {
     assert_names(&error, &["no-such-file", "AGENCIES_FILE"]);
 }
 
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn a_database_needs_a_server_that_was_built_for_it() {
+    let error = misconfigured(programs().server(folder().path()).env("STORAGE_URL", "postgresql://h/d"));
+    assert_names(&error, &["STORAGE_URL", "build it with --features postgres"]);
+}
+
 #[test]
 fn a_client_needs_an_agency_number() {
     for id in [None, Some(""), Some("  ")] {

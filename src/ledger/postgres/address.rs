@@ -15,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::config::DatabaseConfig;
 
 /// Longest time to connect to one host.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A silence after which the system asks whether the database is alive,
 pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(3);
 /// this often,

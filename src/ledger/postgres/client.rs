@@ -16,7 +16,7 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls, SimpleQueryMessage, Socket, Statement};
 
-use super::address::{Address, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, USER_TIMEOUT};
+use super::address::{Address, CONNECT_TIMEOUT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, USER_TIMEOUT};
 use super::database::{Committed, Database, Failure, Round, Session};
 use super::desk::Desk;
 use super::schema::{self, LOCK, VERSION};
@@ -113,7 +113,9 @@ impl Database for Postgres {
 
     async fn connect(&mut self) -> Result<PostgresSession, Failure> {
         let may_fail = self.has_connected;
-        let opened = within(STEP_TIMEOUT * 2, async { Ok(open(&self.address).await) }).await?;
+        // Each host may take that long, and the answer to what it is as well.
+        let hosts = self.address.config.get_hosts().len() as u32;
+        let opened = within(2 * CONNECT_TIMEOUT * hosts, async { Ok(open(&self.address).await) }).await?;
         let link = opened.map_err(|error| match error.code() {
             // Authorization and the name of the database.
             Some(code) if !may_fail && (code.code().starts_with("28") || code.code().starts_with("3D")) => {
@@ -150,11 +152,7 @@ impl Session for PostgresSession {
 
     async fn begin_epoch(&mut self, round: Round) -> Result<Committed<u64>, Failure> {
         self.forget_warning();
-        let begun = within(self.timeout, self.try_to_begin_epoch(round)).await;
-        let value = begun.map_err(|failure| match failure {
-            Failure::Refused(why) => Failure::Unusable(why),
-            other => other,
-        })?;
+        let value = within(self.timeout, self.try_to_begin_epoch(round)).await?;
         Ok(Committed { value, warning: self.take_warning() })
     }
 
@@ -216,6 +214,7 @@ impl PostgresSession {
                  UPDATE loteria_round SET agencies = {agencies}, winning_number = {winning_number} \
                  WHERE NOT EXISTS (SELECT FROM loteria_agency WHERE closed); \
                  UPDATE loteria_round SET epoch = epoch + 1 RETURNING epoch; \
+                 DELETE FROM loteria_agency WHERE agency > {agencies} AND bets = 0 AND NOT closed; \
                  INSERT INTO loteria_agency SELECT agency, 0, 0, false FROM generate_series(1, {agencies}) agency \
                  ON CONFLICT DO NOTHING; \
                  COMMIT"
@@ -331,10 +330,15 @@ impl From<Error> for Failure {
         let goes_on = |database: &DbError| {
             let is_error = database.parsed_severity() == Some(Severity::Error);
             let code = database.code();
-            // Class 08 and 40003 come from a proxy that has lost the database.
-            is_error && !code.code().starts_with("08") && *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
+            // Class 08 and 40003 come from a proxy that has lost the database. A database that takes no writes is not the
+            // primary any more.
+            let is_over =
+                [SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN, SqlState::READ_ONLY_SQL_TRANSACTION].contains(code);
+            is_error && !code.code().starts_with("08") && !is_over
         };
         match error.as_db_error() {
+            // Class 42: a missing right, or tables of somebody else.
+            Some(database) if database.code().code().starts_with("42") => Failure::Unusable(describe(database)),
             Some(database) if goes_on(database) => Failure::Refused(describe(database)),
             _ => Failure::Lost(describe_error(&error)),
         }
