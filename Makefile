@@ -93,9 +93,9 @@ fmt: ## Format the code
 
 lint: ## Run rustfmt, clippy, rustdoc and shellcheck, and check that fuzz/Cargo.lock is up to date
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace
-	shellcheck -x *.sh tests/*.sh tests/docker/*.sh .ci/*
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --features postgres
+	shellcheck -x *.sh tests/*.sh tests/docker/*.sh deploy/cluster/*.sh .ci/*
 	$(CARGO) metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 .PHONY: lint
 

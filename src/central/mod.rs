@@ -252,8 +252,9 @@ impl Central {
             return None;
         }
         self.stage_closings();
-        let is_proof_needed = self.is_shared && !self.is_suspended && !planted(Fault::UnfencedReply);
-        if self.commit.is_empty() && !(is_proof_needed && !self.answers.is_empty()) {
+        let is_active = self.is_shared && !self.is_suspended && !planted(Fault::UnfencedReply);
+        let is_proof_needed = is_active && !self.answers.is_empty();
+        if self.commit.is_empty() && !is_proof_needed {
             self.finish_turn(None);
             return None;
         }

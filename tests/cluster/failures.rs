@@ -220,7 +220,7 @@ fn servers_and_databases_die_again_and_again_and_nothing_is_lost() {
     let proxies = [Proxy::start(primary.port), Proxy::start(replica.port)];
     let url = Database::url(&[proxies[0].port, proxies[1].port]);
     let round = Round::new(url, 5, 3000, 3);
-    let mut servers = vec![round.server(0), round.server(1), round.server(2)];
+    let mut servers = [round.server(0), round.server(1), round.server(2)];
     let agencies = round.start_agencies();
     let mut random = fastrand::Rng::with_seed(7574);
     for step in 0..24 {
