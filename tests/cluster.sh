@@ -27,7 +27,7 @@ wait_until() { # wait_until WORDS COMMAND...
 container() { compose ps -q "$1"; }
 
 sql() { # sql NODE SQL: the answer of a node, nothing if it is none
-  timeout 5 docker exec "$(container "$1")" psql -X -A -t -h 127.0.0.1 -U loteria -c "$2" loteria 2>/dev/null
+  timeout 5 docker exec "$(container "$1")" psql -X -A -t -h 127.0.0.1 -U postgres -c "$2" loteria 2>/dev/null
 }
 
 primary() { # the node that takes writes, by its own account
@@ -73,9 +73,10 @@ progress_after() { # progress_after WORDS: waits until more is stored than now, 
   say "$words: $((($(date +%s%N) - began) / 1000000)) ms until bets are stored again"
 }
 
-replicates() { # a primary with a synchronous standby
+is_whole() { # both other nodes follow the primary, one of them synchronously
   local node
-  node=$(primary) && [ "$(sql "$node" "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'")" = t ]
+  node=$(primary) &&
+    [ "$(sql "$node" "SELECT count(*), bool_or(sync_state = 'sync') FROM pg_stat_replication WHERE state = 'streaming'")" = '2|t' ]
 }
 
 ended() { [ "$(docker inspect -f '{{.State.Status}}' "$(compose ps -aq "$1")")" = exited ]; }
@@ -85,7 +86,7 @@ compose build
 compose down -v --remove-orphans -t 1
 compose up -d db1 db2 db3 server1 server2
 wait_until "no server is active" active >/dev/null
-wait_until "there is no synchronous standby" replicates
+wait_until "the database is not whole" is_whole
 compose up -d client1 client2 client3 client4 client5
 wait_until "nothing is stored" has_stored 500
 
@@ -99,13 +100,13 @@ docker pause "$(container "$server")" >/dev/null
 progress_after "active server frozen"
 docker unpause "$(container "$server")" >/dev/null
 
-wait_until "there is no synchronous standby" replicates
+wait_until "the database is not whole" is_whole
 node=$(primary)
 docker kill "$(container "$node")" >/dev/null
 progress_after "primary killed"
 compose up -d "$node"
 
-wait_until "there is no synchronous standby" replicates
+wait_until "the database is not whole" is_whole
 node=$(primary)
 network=$(docker network ls -q -f name=loteria-cluster_cluster)
 docker network disconnect "$network" "$(container "$node")"

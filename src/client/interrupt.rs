@@ -18,9 +18,6 @@ use thiserror::Error;
 
 use crate::grace::end_after_grace;
 
-/// Longest time for one attempt to connect to one address.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Silence after which keep-alive probes the server. A connection that waits for the draw may be silent for days.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -114,12 +111,12 @@ impl Interrupt {
         slept.unwrap_or_else(PoisonError::into_inner).0.check()
     }
 
-    /// Connects to `address`, a `host:port`, trying each address of the host in turn. The connection, whole or half made,
+    /// Connects to `address`, a `host:port`, trying each address of the host in turn, each for `timeout`. The connection, whole or half made,
     /// is closed as `ending` says.
     ///
     /// # Errors
     /// The error of the last address. If a signal caused it, [`Interrupt::check`] fails too.
-    pub fn connect(&self, address: &str, ending: Ending) -> io::Result<Connection> {
+    pub fn connect(&self, address: &str, ending: Ending, timeout: Duration) -> io::Result<Connection> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for address in address.to_socket_addrs()? {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
@@ -127,7 +124,7 @@ impl Interrupt {
             let connection = Connection { stream: socket.into(), interrupt: self.clone() };
             connection.set_ending(ending)?;
             let socket = SockRef::from(&connection.stream);
-            match socket.connect_timeout(&address.into(), CONNECT_TIMEOUT) {
+            match socket.connect_timeout(&address.into(), timeout) {
                 Ok(()) => {
                     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
                     socket.set_tcp_keepalive(&keepalive)?;

@@ -1,8 +1,14 @@
 //! The servers of the round: the active one and its standbys, which do not listen.
 
 use std::io;
+use std::time::Duration;
 
 use super::interrupt::{Connection, Ending, Interrupt};
+
+/// Longest time for one attempt to connect to the only server,
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// and to one of several: a machine that is gone answers nothing, and another may serve the round already.
+const CONNECT_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(1);
 
 /// The addresses of `server.address`, in turn.
 #[derive(Debug)]
@@ -25,10 +31,12 @@ impl<'a> Servers<'a> {
     /// The error of the last one.
     pub fn connect(&mut self, interrupt: &Interrupt, ending: Ending) -> io::Result<Connection> {
         let mut last = io::ErrorKind::NotFound.into();
+        let is_only = self.addresses.len() == 1;
+        let timeout = if is_only { CONNECT_TIMEOUT } else { CONNECT_TIMEOUT_OF_SEVERAL };
         for _ in 0..self.addresses.len() {
             let address = self.addresses[self.next];
             self.next = (self.next + 1) % self.addresses.len();
-            match interrupt.connect(address, ending) {
+            match interrupt.connect(address, ending, timeout) {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = error,
             }
