@@ -24,11 +24,20 @@ enum ExitError {
 }
 
 fn main() -> ExitCode {
-    logging::start(PROGRAM.name);
     if let Some(answer) = PROGRAM.answer_arguments() {
         return answer;
     }
-    match run() {
+    if let Err(error) = logging::start(PROGRAM.name) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let code = log_end(run());
+    logging::flush();
+    code
+}
+
+fn log_end(ended: Result<(), ExitError>) -> ExitCode {
+    match ended {
         Ok(()) => {
             event!(Info, "exit", success);
             ExitCode::SUCCESS
@@ -53,16 +62,32 @@ fn run() -> Result<(), ExitError> {
             Conclusion::Stored => {}
             Conclusion::Winners(documents) => {
                 event!(Info, "consulta_ganadores", success, "cant_ganadores": documents.len());
-                let documents: Vec<String> = documents.iter().map(u32::to_string).collect();
-                event!(Debug, "ganadores", success, "client_id": config.id, "documentos": documents.join(" "));
+                log_winners(config.id, &documents);
             }
         },
     }
     Ok(())
 }
 
+/// Documents on a line of the log: fewer bytes than a value may have.
+const DOCUMENTS_ON_A_LINE: usize = 80;
+
+fn log_winners(agency: u32, documents: &[u32]) {
+    let mut rest = documents;
+    loop {
+        let (on_this_line, left) = rest.split_at(rest.len().min(DOCUMENTS_ON_A_LINE));
+        let on_this_line: Vec<String> = on_this_line.iter().map(u32::to_string).collect();
+        event!(Debug, "ganadores", success, "client_id": agency, "documentos": on_this_line.join(" "));
+        rest = left;
+        if rest.is_empty() {
+            break;
+        }
+    }
+}
+
 fn configure() -> Result<ClientConfig, ConfigError> {
     let settings = PROGRAM.settings()?;
+    logging::set_format(settings.log_format()?);
     let config = ClientConfig::from_settings(&settings)?;
     logging::set_level(config.log_level);
     event!(Info, "config", success, "client_id": config.id, "server_address": config.server_address,

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
 
 use loteria::central::credentials::Credentials;
@@ -17,7 +16,7 @@ use loteria::server::reactor::{self, Reactor};
 use loteria::server::turn::TurnError;
 use loteria::server::{self, admin, descriptors};
 use loteria::{event, logging};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use thiserror::Error;
 
 /// Connections to the admin port that wait to be accepted.
@@ -43,11 +42,20 @@ enum ServerError {
 }
 
 fn main() -> ExitCode {
-    logging::start(PROGRAM.name);
     if let Some(answer) = PROGRAM.answer_arguments() {
         return answer;
     }
-    match run() {
+    if let Err(error) = logging::start(PROGRAM.name) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let code = log_end(run());
+    logging::flush();
+    code
+}
+
+fn log_end(ended: Result<reactor::Stop, ServerError>) -> ExitCode {
+    match ended {
         Ok(stop) => {
             event!(Info, "exit", success, "signal": stop.name());
             ExitCode::SUCCESS
@@ -63,7 +71,6 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let signals = reactor::catch_signals().map_err(ServerError::SetUp)?;
     end_in_any_case().map_err(ServerError::SetUp)?;
     let config = configure()?;
-    outlive_file_size_limit().map_err(ServerError::SetUp)?;
     let (central, ledger) = recover(&config)?;
     let address = SocketAddr::new(config.ip.address(), config.port);
     let listen_failed = |error| ServerError::Listen { address, error };
@@ -100,13 +107,9 @@ fn end_in_any_case() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Makes a limit on the size of files an error of the write that exceeds it, as a full disk is, and not the end of the process.
-fn outlive_file_size_limit() -> std::io::Result<()> {
-    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
-}
-
 fn read_config() -> Result<(Settings, ServerConfig), ConfigError> {
     let settings = PROGRAM.settings()?;
+    logging::set_format(settings.log_format()?);
     let config = ServerConfig::from_settings(&settings)?;
     Ok((settings, config))
 }

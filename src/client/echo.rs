@@ -9,6 +9,7 @@ use super::interrupt::{Ending, Interrupt};
 use super::pauses::Pauses;
 use crate::config::client::ClientConfig;
 use crate::event;
+use crate::logging::Excerpt;
 
 /// Sends `loop.amount` messages, with `loop.period` between them.
 ///
@@ -31,7 +32,7 @@ fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Re
     loop {
         let error = match echo(&message, config, interrupt) {
             Ok(answer) => {
-                event!(Info, "receive_message", success, "client_id": config.id, "msg": answer);
+                event!(Info, "receive_message", success, "client_id": config.id, "msg": Excerpt(&answer));
                 return Ok(());
             }
             Err(error) => error,

@@ -11,7 +11,7 @@ use super::Kind::{Address, Path, Secret, Whole};
 use super::credential::read_secret;
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
-use super::{ConfigError, Credential, Key, Kind, Program, Settings};
+use super::{ConfigError, Credential, Key, Kind, LogFormat, Program, Settings};
 
 /// The client, as its configuration has it.
 pub static PROGRAM: Program = Program {
@@ -47,6 +47,8 @@ config! {
         loop_period: Duration = "CLI_LOOP_PERIOD" as "loop.period", "5s";
         /// least severe level that is logged
         log_level: LevelFilter = "CLI_LOG_LEVEL" as "log.level", "INFO";
+        /// form of the log's lines; journal: for the systemd journal, with priorities and without a time
+        log_format: LogFormat = "LOG_FORMAT" as "log.format", "text";
         /// most bets of a batch; 8192 bytes are never exceeded
         batch_max_amount: u32 = "CLI_BATCH_MAXAMOUNT" as "batch.maxAmount", "148", Whole(1, 65_535);
         /// most batches sent and not yet acknowledged

@@ -10,6 +10,7 @@
 //! | `settings` | precedence: the environment, the file, the default |
 //! | `program` | reading both, `--help`, `--version` |
 //! | `ini_text` | INI, and what is said of text that is not |
+//! | `log_format` | the form of the log's lines |
 //! | `listen_ip` | the address to listen on |
 //! | `agencies`, `credential` | secrets, which no error shows |
 //! | `duration` | durations in Go's notation |
@@ -21,6 +22,7 @@ mod duration;
 mod ini_text;
 mod key;
 mod listen_ip;
+mod log_format;
 mod program;
 pub mod server;
 mod settings;
@@ -34,6 +36,7 @@ pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES, WEAK_C
 pub use duration::{parse_duration, show_duration};
 pub use key::{Key, Kind};
 pub use listen_ip::ListenIp;
+pub use log_format::LogFormat;
 pub use program::Program;
 pub use settings::Settings;
 

@@ -10,7 +10,7 @@ use log::LevelFilter;
 use super::Kind::{Path, Whole};
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
-use super::{ConfigError, Credential, Key, Kind, ListenIp, Program, Settings, agencies, ini_text};
+use super::{ConfigError, Credential, Key, Kind, ListenIp, LogFormat, Program, Settings, agencies, ini_text};
 
 /// The server, as its configuration has it.
 pub static PROGRAM: Program = Program {
@@ -42,6 +42,8 @@ config! {
         listen_backlog: i32 = "SERVER_LISTEN_BACKLOG", "5", Whole(1, 65_535);
         /// least severe level that is logged
         logging_level: LevelFilter = "LOGGING_LEVEL", "INFO";
+        /// form of the log's lines; journal: for the systemd journal, with priorities and without a time
+        log_format: LogFormat = "LOG_FORMAT", "text";
         /// agencies of the round; the draw waits for all of them
         num_agencies: u32 = "NUM_AGENCIES", "5", Whole(0, 100_000);
         /// pause between two lines of the log that name the agencies the draw waits for

@@ -263,7 +263,7 @@ const PANIC: &str = "LOTERIA_TEST_PANICS";
 #[test]
 fn a_panic_is_a_line_of_the_contract_too() {
     if std::env::var_os(PANIC).is_some() {
-        logging::start("server");
+        logging::start("server").expect("started");
         panic!("un pánico | result: success\n2026-11-21 12:00:00 INFO  [server] action: forged | result: success");
     }
     let this = std::env::current_exe().expect("this program");
