@@ -6,8 +6,8 @@ use super::requests::code_of;
 use super::session::{Order, Speaking};
 use super::{Answer, Central, ConnectionId};
 use crate::bet::{self, Day};
-use crate::event;
 use crate::lottery::Refusal;
+use crate::peer_event;
 use crate::planted::{Fault, planted};
 use crate::protocol::{BetFault, Bets, ErrorCode};
 
@@ -65,8 +65,12 @@ impl Central {
                 self.answer(id, Answer::Batch { bets: count, only });
             }
             Err(refusal) => {
-                let peer = self.sessions[id].peer;
-                event!(Error, "apuesta_recibida", fail, "cantidad": count, "ip": peer, "error": refusal);
+                // The first refusal has its line. A window of batches may follow it.
+                if !matches!(refusal, BatchRefusal::FollowsRefused(_)) {
+                    let peer = self.sessions[id].peer;
+                    peer_event!(self.peer_log, peer, Error, "apuesta_recibida", fail, "cantidad": count, "ip": peer,
+                        "error": refusal);
+                }
                 self.refuse_batch(id, &refusal);
             }
         }

@@ -22,6 +22,7 @@
 //! | `replies` | answers to bytes, the draw |
 //! | `echo` | the course's echo sessions |
 //! | `speakers` | the one connection of each agency |
+//! | [`PeerLog`] | lines of the log that a peer can cause |
 //! | `budget` | memory of connections without an agency |
 //! | [`Restore`] | the lottery as a recovered history left it |
 //! | [`Status`] | the standing of the server, for logs and operators |
@@ -34,6 +35,7 @@ mod echo;
 mod events;
 mod input;
 mod output;
+mod peer_log;
 mod replies;
 mod requests;
 mod restore;
@@ -49,13 +51,14 @@ use slotmap::SecondaryMap;
 use thiserror::Error;
 
 use crate::bet::Day;
-use crate::event;
 use crate::ledger::{Commit, Outcome};
 use crate::lottery::Lottery;
+use crate::peer_event;
 use crate::protocol::ErrorCode;
 
-pub use crate::config::server::Limits;
+pub use crate::config::server::{Limits, Switch};
 pub use events::{Event, Wants};
+pub use peer_log::PeerLog;
 pub use restore::Restore;
 pub use status::{AgencyStatus, Stage, Status};
 
@@ -100,6 +103,8 @@ pub enum Halt {
 pub struct Central {
     limits: Limits,
     credentials: Option<Credentials>,
+    /// True if lines are echoed.
+    has_echo: bool,
     lottery: Lottery,
     sessions: SecondaryMap<ConnectionId, Session>,
     /// Connections accepted so far.
@@ -108,6 +113,7 @@ pub struct Central {
     newcomers: VecDeque<ConnectionId>,
     speakers: Speakers,
     budget: Budget,
+    peer_log: PeerLog,
     /// Staged bets and closings. Does not change while it is in flight.
     commit: Commit,
     /// The moment at which `commit` was sealed, while it is in flight.
@@ -127,6 +133,8 @@ impl Central {
         Central {
             speakers: Speakers::new(lottery.agencies()),
             budget: Budget::new(limits.anonymous_bytes),
+            peer_log: PeerLog::default(),
+            has_echo: limits.echo.map_or(credentials.is_none(), |echo| echo == Switch::On),
             limits,
             credentials,
             lottery,
@@ -157,6 +165,16 @@ impl Central {
             self.newcomers.pop_front();
         }
         self.newcomers.front().copied()
+    }
+
+    /// The share of the log of each peer.
+    pub fn peer_log(&mut self) -> &mut PeerLog {
+        &mut self.peer_log
+    }
+
+    /// The moment at which [`PeerLog::pass`] has something to log.
+    pub fn log_due(&self) -> Option<Instant> {
+        self.peer_log.due()
     }
 
     /// Takes a new connection from `peer`.
@@ -318,7 +336,7 @@ impl Central {
         let session = &self.sessions[id];
         let deadline = session.deadline(&self.limits, self.is_read(session));
         let Some((_, why)) = deadline.filter(|(at, _)| *at <= now.instant) else { return };
-        event!(Warn, "expire_connection", success, "ip": session.peer, "reason": why);
+        peer_event!(self.peer_log, session.peer, Warn, "expire_connection", success, "ip": session.peer, "reason": why);
         self.close(id);
         self.sessions[id].output.abandon();
         self.dirty.push(id);
@@ -342,7 +360,8 @@ impl Central {
                 return self.echo(id, &line);
             }
             State::Anonymous | State::Agency(_) if !session.input.is_empty() => {
-                event!(Warn, "receive_message", fail, "ip": session.peer, "error": "the connection ended in the middle of a message");
+                peer_event!(self.peer_log, session.peer, Warn, "receive_message", fail, "ip": session.peer,
+                    "error": "the connection ended in the middle of a message");
             }
             _ => {}
         }

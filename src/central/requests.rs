@@ -4,9 +4,9 @@ use thiserror::Error;
 
 use super::session::{Order, Speaking, State, Version, Winners};
 use super::{Answer, Central, ConnectionId, Now};
-use crate::event;
 use crate::ledger::Closing;
 use crate::lottery::{Refusal, Standing};
+use crate::peer_event;
 use crate::planted::{Fault, planted};
 use crate::protocol::{self, AgencyState, ErrorCode, Malformed, Message, MessageType};
 
@@ -78,7 +78,7 @@ impl Central {
             let rest = &input[bytes..];
             let needs_hello = self.credentials.is_some() && session.state == State::Anonymous;
             if let Some(refused) = refused_from_its_front(rest, needs_hello) {
-                event!(Warn, "receive_message", fail, "ip": session.peer, "error": refused);
+                peer_event!(self.peer_log, session.peer, Warn, "receive_message", fail, "ip": session.peer, "error": refused);
                 self.refuse(id, refused.code());
                 continue;
             }
@@ -103,7 +103,8 @@ impl Central {
             Ok(Message::Hello { version, agency, credential }) => {
                 self.sessions[id].version = Version::of(version);
                 if let Err(code) = self.hello(id, agency, credential) {
-                    event!(Warn, "hello", fail, "ip": self.sessions[id].peer, "agencia": agency, "error": code);
+                    let peer = self.sessions[id].peer;
+                    peer_event!(self.peer_log, peer, Warn, "hello", fail, "ip": peer, "agencia": agency, "error": code);
                     self.refuse(id, code);
                 }
             }
@@ -171,7 +172,8 @@ impl Central {
     /// Lets `id` speak for `agency`. An older connection that did is told, and nothing that it says later counts.
     pub(super) fn claim(&mut self, id: ConnectionId, agency: u32) -> &mut Speaking {
         if let Some(older) = self.speakers.claim(agency, id, self.sessions[id].serial) {
-            event!(Warn, "take_over", success, "agencia": agency, "ip": self.sessions[older].peer);
+            let peer = self.sessions[older].peer;
+            peer_event!(self.peer_log, peer, Warn, "take_over", success, "agencia": agency, "ip": peer);
             self.refuse(older, ErrorCode::TakenOver);
         }
         let session = &mut self.sessions[id];
@@ -182,7 +184,8 @@ impl Central {
     }
 
     fn refuse_malformed(&mut self, id: ConnectionId, malformed: Malformed) {
-        event!(Warn, "receive_message", fail, "ip": self.sessions[id].peer, "error": malformed);
+        let peer = self.sessions[id].peer;
+        peer_event!(self.peer_log, peer, Warn, "receive_message", fail, "ip": peer, "error": malformed);
         self.refuse(id, malformed.into());
     }
 
@@ -201,7 +204,7 @@ impl Central {
     /// Refuses input of `id` that there is no room for. It has no agency, so nothing of it is stored.
     fn refuse_unfinished(&mut self, id: ConnectionId) {
         let session = &self.sessions[id];
-        event!(Warn, "receive_message", fail, "ip": session.peer,
+        peer_event!(self.peer_log, session.peer, Warn, "receive_message", fail, "ip": session.peer,
             "error": "unfinished messages of connections without an agency are over MAX_ANONYMOUS_BYTES");
         if session.is_lottery() {
             self.refuse(id, ErrorCode::Unavailable);

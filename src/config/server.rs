@@ -31,6 +31,16 @@ words! {
     }
 }
 
+words! {
+    /// The state of a service.
+    Switch {
+        /// It is offered.
+        On = "on",
+        /// It is refused.
+        Off = "off",
+    }
+}
+
 config! {
     /// Configuration of the server.
     ServerConfig {
@@ -78,6 +88,8 @@ config! {
         batch_bets: u32 = "MAX_BATCH_BETS", "1024", Whole(1, 1_000_000);
         /// bets of one agency
         agency_bets: u64 = "MAX_AGENCY_BETS", "20000000", Whole(1, u32::MAX as u64);
+        /// echo of lines (exercises 1 to 4); if not set, on where no credentials are asked for
+        echo: Option<Switch> = "ECHO", "";
         /// bytes of a line to echo
         echo_line_bytes: usize = "MAX_ECHO_LINE_BYTES", "8192", Whole(1, 1 << 20);
         /// bytes kept of unfinished messages, over all connections without an agency

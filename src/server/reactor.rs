@@ -19,8 +19,8 @@ use super::notify::Notifier;
 use super::report::{Reminder, Report};
 use super::turn::{Ready, Server, TurnError, World};
 use crate::central::{Central, ConnectionId, Now};
-use crate::event;
 use crate::ledger::Ledger;
+use crate::{event, peer_event};
 
 const LISTENER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
@@ -182,7 +182,9 @@ impl<L: Ledger> Reactor<L> {
         for _ in 0..ACCEPTS {
             let Some((socket, peer)) = self.listener.accept(now.instant) else { return };
             if !self.server.make_room(now) {
-                turn_away(socket, peer);
+                let how = turn_away(socket);
+                peer_event!(self.server.peer_log(), peer.ip(), Warn, "accept_connections", fail, "ip": peer.ip(),
+                    "error": "MAX_CONNECTIONS reached", "peer": how);
                 continue;
             }
             let registry = self.readiness.poll.registry();
@@ -191,8 +193,13 @@ impl<L: Ledger> Reactor<L> {
                 registry.register(socket, token_of(id), Interest::READABLE | Interest::WRITABLE)
             });
             match added {
-                Ok(_) => event!(Info, "accept_connections", success, "ip": peer.ip()),
-                Err(error) => event!(Warn, "accept_connections", fail, "ip": peer.ip(), "error": error),
+                Ok(_) => {
+                    peer_event!(self.server.peer_log(), peer.ip(), Info, "accept_connections", success, "ip": peer.ip());
+                }
+                Err(error) => {
+                    peer_event!(self.server.peer_log(), peer.ip(), Warn, "accept_connections", fail, "ip": peer.ip(),
+                        "error": error);
+                }
             }
         }
     }

@@ -17,9 +17,9 @@ use super::commit_times::Commits;
 use super::connection::{Connection, LINGER, Received, Socket, Written};
 use super::deadlines::Deadlines;
 use super::schedule::{Grant, SLICE_BYTES, Schedule};
-use crate::central::{Central, ConnectionId, Event, Halt, Now, Wants};
-use crate::event;
+use crate::central::{Central, ConnectionId, Event, Halt, Now, PeerLog, Wants};
 use crate::ledger::Ledger;
+use crate::peer_event;
 
 /// Readiness of a connection, as an edge-triggered poll reports it.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +94,11 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         }
     }
 
+    /// The share of the log of each peer.
+    pub(super) fn peer_log(&mut self) -> &mut PeerLog {
+        self.central.peer_log()
+    }
+
     /// The core, to look at.
     pub fn central(&self) -> &Central {
         &self.central
@@ -105,7 +110,8 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             return true;
         }
         let Some(id) = self.central.oldest_without_agency() else { return false };
-        event!(Warn, "evict_connection", success, "ip": self.connections[id].peer.ip(),
+        let peer = self.connections[id].peer.ip();
+        peer_event!(self.central.peer_log(), peer, Warn, "evict_connection", success, "ip": peer,
             "reason": "MAX_CONNECTIONS reached, and it has not said whose it is");
         self.abort(id, now);
         true
@@ -148,7 +154,8 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         if self.schedule.has_work() {
             return Some(Duration::ZERO);
         }
-        self.deadlines.next().map(|deadline| deadline.saturating_duration_since(now))
+        let due = [self.deadlines.next(), self.central.log_due()].into_iter().flatten().min();
+        due.map(|due| due.saturating_duration_since(now))
     }
 
     /// One turn, after a poll that has reported `ready`.
@@ -158,6 +165,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     pub fn turn(&mut self, ready: &mut Vec<Ready>, world: &mut impl World) -> Result<(), TurnError> {
         self.ready.append(ready);
         let now = world.now();
+        self.central.peer_log().pass(now.instant);
         self.settle(world, now)?;
         self.read(world, now)?;
         self.expire(now);
@@ -325,7 +333,8 @@ impl<S: Socket, L: Ledger> Server<S, L> {
 
     /// Closes a connection that broke.
     fn lose(&mut self, id: ConnectionId, error: &io::Error, now: Now) {
-        event!(Warn, "lose_connection", success, "ip": self.connections[id].peer.ip(), "error": error);
+        let peer = self.connections[id].peer.ip();
+        peer_event!(self.central.peer_log(), peer, Warn, "lose_connection", success, "ip": peer, "error": error);
         self.close(id, now);
     }
 
@@ -340,6 +349,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         self.deadlines.set(id, None);
         self.schedule.remove(id);
         self.central.on(id, Event::Lost, now);
-        event!(Info, "close_connection", success, "ip": connection.peer.ip());
+        let peer = connection.peer.ip();
+        peer_event!(self.central.peer_log(), peer, Info, "close_connection", success, "ip": peer);
     }
 }

@@ -1,8 +1,9 @@
 //! Exercises 1 to 4: the server sends each line back.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::fixture::{FakeServer, ROW, Server, run, start, succeeded, wait_for};
+use crate::fixture::{FakeServer, ROW, Server, run, start, succeeded, wait_for, wait_for_nth};
 use loteria_tools::field;
 
 #[test]
@@ -133,6 +134,33 @@ fn an_echo_line_can_not_end_a_value_or_a_line_of_the_log() {
     let line = wait_for(&server.process, "action: receive_message");
     assert_eq!(field(&line, "msg"), Some("a / result: fail / x:  [2Jb  c d "), "{line:?}");
     assert_eq!(field(&line, "result"), Some("success"));
+}
+
+/// A server that asks for credentials, with this value of ECHO.
+fn with_credentials(echo: Option<&str>) -> Server {
+    Server::start_with(1, |command| {
+        let folder = command.get_current_dir().expect("a folder").to_owned();
+        fs::write(folder.join("secrets"), "1 = palabra-larga\n").expect("written");
+        command.env("AGENCIES_FILE", "secrets").envs(echo.map(|echo| ("ECHO", echo)));
+    })
+}
+
+#[test]
+fn lines_are_not_echoed_where_credentials_are_asked_for() {
+    let server = with_credentials(None);
+    for line in ["hola\n", "h"] {
+        server.connect().send(line.as_bytes()).expect_closed();
+    }
+    let line = wait_for_nth(&server.process, "a line to echo, and ECHO is off", 2);
+    assert!(line.contains("WARN ") && line.contains("receive_message | result: fail | ip: 127.0.0.1"), "{line}");
+}
+
+#[test]
+fn the_key_echo_decides_with_and_without_credentials() {
+    with_credentials(Some("on")).connect().send(b"hola\n").expect(b"hola\n").expect_closed();
+    let server = Server::start_with(1, |command| _ = command.env("ECHO", "off"));
+    server.connect().send(b"hola\n").expect_closed();
+    succeeded(start(&mut server.agency_with_rows(1, ROW)));
 }
 
 #[test]

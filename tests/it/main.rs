@@ -25,6 +25,7 @@ mod input;
 mod limits;
 mod log_contract;
 mod log_formats;
+mod log_shares;
 mod older_agencies;
 mod one_bet;
 mod operator;
