@@ -9,7 +9,7 @@ pub enum Event<'a> {
     Turn,
     /// The peer ended its side. It is read behind all input, so it comes only to a connection that [wants](Wants::Input) input.
     Ended,
-    /// The socket took so many bytes of [`Central::unsent`](super::Central::unsent), and takes no more now if any are left.
+    /// The socket took so many bytes of [`Central::unsent`](super::Central::unsent).
     Sent(usize),
     /// The time has come that [`Central::deadline`](super::Central::deadline) named, or a later one.
     Expired,

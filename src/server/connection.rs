@@ -52,6 +52,8 @@ pub(super) struct Connection<S> {
     pub is_readable: bool,
     /// True once both of its sides are closed, or it was reset.
     pub is_over: bool,
+    /// True while it stands in line to be written to.
+    pub is_in_line: bool,
     phase: Phase,
 }
 
@@ -84,7 +86,7 @@ pub(super) enum Written {
 
 impl<S: Socket> Connection<S> {
     pub fn new(socket: S, peer: SocketAddr) -> Connection<S> {
-        Connection { socket, peer, is_readable: false, is_over: false, phase: Phase::Open }
+        Connection { socket, peer, is_readable: false, is_over: false, is_in_line: false, phase: Phase::Open }
     }
 
     /// Reads what there is, at most as much as `buffer` holds.

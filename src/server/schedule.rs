@@ -198,6 +198,15 @@ impl Schedule {
         }
     }
 
+    /// Takes note that input of a connection which was kept for a turn is applied. That costs about as much as to read a
+    /// packet. The client has sent more than it waits for, so it is a bulk sender.
+    pub fn took_kept(&mut self, id: ConnectionId, is_staged: bool) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.bulk_until = self.turn + BULK_TURNS;
+        }
+        self.took(id, MAX_PACKET_BYTES, is_staged);
+    }
+
     fn pop(&mut self) -> Option<(ConnectionId, bool)> {
         if self.interactive_in_a_row < INTERACTIVE_IN_A_ROW
             && let Some(id) = self.interactive.pop_front()

@@ -7,6 +7,9 @@
 //! This is the code that runs in production and in the simulator: it knows sockets only as [`Socket`], the rest of the
 //! world as [`World`], and the disk as a [`Ledger`].
 
+mod write;
+
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -69,6 +72,8 @@ pub struct Server<S, L> {
     ready: Vec<Ready>,
     /// Connections that take output again.
     writable: Vec<ConnectionId>,
+    /// Connections with long replies, in the order in which they are written to.
+    in_line: VecDeque<ConnectionId>,
     /// The buffer that input is read to.
     slice: Vec<u8>,
     /// The moment at which the commit in flight began.
@@ -88,6 +93,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             deadlines: Deadlines::default(),
             ready: Vec::new(),
             writable: Vec::new(),
+            in_line: VecDeque::new(),
             slice: vec![0; SLICE_BYTES],
             commit_began: None,
             commits: Commits::default(),
@@ -151,7 +157,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
 
     /// The time to sleep before the next turn, if nothing is reported before. `None` is for ever.
     pub fn time_to_sleep(&self, now: Instant) -> Option<Duration> {
-        if self.schedule.has_work() {
+        if self.schedule.has_work() || !self.in_line.is_empty() {
             return Some(Duration::ZERO);
         }
         let due = [self.deadlines.next(), self.central.log_due()].into_iter().flatten().min();
@@ -170,14 +176,14 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         self.read(world, now)?;
         self.expire(now);
         self.commit(world)?;
-        self.write(now);
+        self.write(write::SHARE_OF_TURN, now);
         Ok(())
     }
 
     /// Tells every agency that the server goes, and closes every connection.
     pub fn shut_down(&mut self, now: Now) {
         self.central.shut_down();
-        self.write(now);
+        self.write(usize::MAX, now);
         for id in self.connections.keys().collect::<Vec<_>>() {
             self.close(id, now);
         }
@@ -219,13 +225,16 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             return self.drop_slice(id, bytes, now);
         }
         let staged_before = self.central.staged_bytes();
-        let mut taken = 0;
+        let is_staged = |central: &Central| central.staged_bytes() > staged_before;
         match self.central.wants(id) {
-            Wants::Turn => self.central.on(id, Event::Turn, now),
+            Wants::Turn => {
+                self.central.on(id, Event::Turn, now);
+                self.schedule.took_kept(id, is_staged(&self.central));
+            }
             Wants::Input if connection.is_readable => match connection.read(&mut self.slice[..bytes]) {
                 Received::Bytes(bytes) => {
-                    taken = bytes.len();
                     self.central.on(id, Event::Received(bytes), now);
+                    self.schedule.took(id, bytes.len(), is_staged(&self.central));
                 }
                 Received::None => {}
                 Received::End => self.central.on(id, Event::Ended, now),
@@ -233,7 +242,6 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             },
             _ => {}
         }
-        self.schedule.took(id, taken, self.central.staged_bytes() > staged_before);
         self.reschedule(id, now);
     }
 
@@ -295,42 +303,6 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         self.central.settle(outcome, now)
     }
 
-    /// Writes what the commit has released, and what could not be written before.
-    fn write(&mut self, now: Now) {
-        let mut writable = std::mem::take(&mut self.writable);
-        for id in writable.drain(..).chain(self.central.take_dirty()) {
-            self.write_one(id, now);
-        }
-        self.writable = writable;
-    }
-
-    fn write_one(&mut self, id: ConnectionId, now: Now) {
-        let Some(connection) = self.connections.get_mut(id).filter(|connection| !connection.is_lingering()) else {
-            return;
-        };
-        while !self.central.unsent(id).is_empty() {
-            match connection.write(self.central.unsent(id)) {
-                Written::Bytes(bytes) => {
-                    self.central.on(id, Event::Sent(bytes), now);
-                    if bytes == 0 {
-                        break;
-                    }
-                }
-                Written::Broken(error) => return self.lose(id, &error, now),
-            }
-        }
-        if self.central.wants(id) == Wants::Close {
-            if connection.linger() {
-                self.schedule.list(id);
-                self.deadlines.set(id, Some(now.instant + LINGER));
-            } else {
-                self.close(id, now);
-            }
-        } else {
-            self.reschedule(id, now);
-        }
-    }
-
     /// Closes a connection that broke.
     fn lose(&mut self, id: ConnectionId, error: &io::Error, now: Now) {
         let peer = self.connections[id].peer.ip();
@@ -353,3 +325,6 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         peer_event!(self.central.peer_log(), peer, Info, "close_connection", success, "ip": peer);
     }
 }
+
+#[cfg(test)]
+mod tests;
