@@ -165,7 +165,8 @@ fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<DiskFile>), Ser
     event!(Info, "recover", success, "bets": summary.bets, "agencies_closed": summary.agencies_closed,
         "truncated_bytes": summary.truncated_bytes, "verified_bytes": summary.verified_bytes);
     let admin = config.admin_address.map_or(0, |_| admin::MAX_CLIENTS + 1);
-    let connections = descriptors::allow_connections(config.limits.connections, admin);
+    let connections = config.limits.connections_of(config.num_agencies);
+    let connections = descriptors::allow_connections(connections, admin);
     let limits = Limits { connections, ..config.limits.clone() };
     let credentials = config.credentials.clone().map(Credentials::new);
     Ok((Central::new(limits, credentials, restore.finish()), ledger))

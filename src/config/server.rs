@@ -80,7 +80,7 @@ config! {
 config! {
     /// Bounds on the connections, memory and time that clients can take.
     Limits {
-        /// connections at the same time
+        /// connections at the same time; room for NUM_AGENCIES and 16 more is kept in any case
         connections: usize = "MAX_CONNECTIONS", "10000", Whole(1, 1_000_000);
         /// bytes of one message
         message_bytes: usize = "MAX_MESSAGE_BYTES", "65536", Whole(8192, 1 << 24);
@@ -121,6 +121,17 @@ fn parse_ini(text: &str) -> Result<FileSettings, String> {
     let pairs = sections.into_iter().flatten().flat_map(|section| section.iter());
     let values = pairs.map(|(name, value)| (name.to_ascii_uppercase(), value.to_owned())).collect();
     Ok(FileSettings { values, agencies: agencies::entries_of(&ini) })
+}
+
+/// Connections beyond one for each agency. They are those of newcomers, which have not said whose they are yet.
+const SPARE_CONNECTIONS: usize = 16;
+
+impl Limits {
+    /// Connections at the same time, in a round of so many agencies. With fewer, agencies that are connected would keep
+    /// others out.
+    pub fn connections_of(&self, agencies: u32) -> usize {
+        self.connections.max(agencies as usize + SPARE_CONNECTIONS)
+    }
 }
 
 impl Default for Limits {

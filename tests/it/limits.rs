@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::fixture::by_hand::{
     Bet, OPEN, REGISTER_BET_OK, hello, hello_with, register_bet_failed, register_bets, welcome,
 };
-use crate::fixture::{PATIENCE, Server, Wire, wait_for, wait_for_nth};
+use crate::fixture::{PATIENCE, Server, Wire, allow_descriptors_for, wait_for, wait_for_nth};
 use rustix::process::Signal;
 
 fn server_with(name: &str, value: usize) -> Server {
@@ -133,7 +133,7 @@ fn a_turn_gives_at_most_max_turn_answers_to_a_connection() {
 
 #[test]
 fn a_connection_beyond_max_connections_is_told_so_though_it_has_spoken() {
-    let server = server_with("MAX_CONNECTIONS", 2);
+    let server = Server::start_with(2, |command| allow_descriptors_for(command, 2));
     let [mut served, _other] = [1, 2].map(|agency| server.connect_as(agency));
     // The server finds the next connection and its Hello together when it wakes.
     server.process.signal(Signal::STOP);
@@ -148,7 +148,7 @@ fn a_connection_beyond_max_connections_is_told_so_though_it_has_spoken() {
 
 #[test]
 fn the_oldest_connection_without_an_agency_makes_room_for_a_new_one() {
-    let server = server_with("MAX_CONNECTIONS", 3);
+    let server = Server::start_with(2, |command| allow_descriptors_for(command, 3));
     let mut agency = server.connect_as(1);
     let mut silent = [server.connect(), server.connect()];
     wait_for_nth(&server.process, "action: accept_connections | result: success", 3);
@@ -160,12 +160,30 @@ fn the_oldest_connection_without_an_agency_makes_room_for_a_new_one() {
     }
 }
 
+#[test]
+fn max_connections_keeps_room_for_every_agency_and_sixteen_newcomers() {
+    const AGENCIES: u32 = 30;
+    for (configured, allowed) in [(1, AGENCIES + 16), (AGENCIES + 20, AGENCIES + 20)] {
+        let server = Server::start_with(AGENCIES, |command| {
+            command.env("MAX_CONNECTIONS", configured.to_string());
+        });
+        let mut newcomers: Vec<Wire> = (AGENCIES..allowed).map(|_| server.connect()).collect();
+        let agencies: Vec<Wire> = (1..=AGENCIES).map(|agency| server.connect_as(agency)).collect();
+        assert_eq!(server.state_number("conexiones"), allowed as usize);
+        // One more takes the place of the oldest newcomer.
+        let mut last = server.connect();
+        newcomers[0].expect_closed();
+        last.send(b"hola\n").expect(b"hola\n");
+        drop(agencies);
+    }
+}
+
 /// TCP_CLOSE_WAIT in /proc/net/tcp: the peer has closed its side.
 const CLOSE_WAIT: &str = "08";
 
 #[test]
 fn a_connection_that_ends_makes_room_for_a_simultaneous_new_one() {
-    let server = server_with("MAX_CONNECTIONS", 1);
+    let server = Server::start_with(2, |command| allow_descriptors_for(command, 1));
     let old = server.connect_as(1);
     // The server finds both when it wakes.
     server.process.signal(Signal::STOP);

@@ -4,7 +4,7 @@ use crate::fixture::by_hand::{
     ACK, ALL_BETS_SENT, BIRTHDATE, Bet, CLOSED, DRAWN, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, hello_in_version,
     inform_winners, register_bet_failed, register_bets, welcome,
 };
-use crate::fixture::{Server, through_bash, wait_for};
+use crate::fixture::{Server, allow_descriptors_for, through_bash, wait_for};
 use rustix::process::Signal;
 
 /// The server must answer `request` on a new connection with `code` and close.
@@ -224,9 +224,7 @@ fn an_unknown_version_is_code_11_and_closes() {
 
 #[test]
 fn one_connection_too_many_is_code_12_and_closes() {
-    let server = Server::start_with(2, |command| {
-        command.env("MAX_CONNECTIONS", "2");
-    });
+    let server = Server::start_with(2, |command| allow_descriptors_for(command, 2));
     let [mut first, _second] = [1, 2].map(|agency| server.connect_as(agency));
     server.connect().expect(&register_bet_failed(12)).expect_closed();
     first.send(&register_bets(&[Bet::of(1, 1, 1)])).expect(REGISTER_BET_OK);
@@ -234,9 +232,7 @@ fn one_connection_too_many_is_code_12_and_closes() {
 
 #[test]
 fn a_connection_that_is_closed_makes_room_at_once() {
-    let server = Server::start_with(1, |command| {
-        command.env("MAX_CONNECTIONS", "1");
-    });
+    let server = Server::start_with(1, |command| allow_descriptors_for(command, 1));
     for _ in 0..20 {
         server.connect().send(b"hola").end().expect(b"hola").expect_closed();
     }
