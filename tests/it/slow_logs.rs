@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::fixture::by_hand::{Bet, REGISTER_BET_OK, register_bets};
-use crate::fixture::logs::{RESUME, small_disk, stuck_reader};
+use crate::fixture::logs::{RESUME, is_full, small_disk, stuck_reader};
 use crate::fixture::{Outcome, Server, end_by, rows, start, stored, succeeded, through_bash, wait_for};
 use loteria_tools::{Process, agency_files, field};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
@@ -79,6 +79,7 @@ fn is_running(process: &Process) -> bool {
 fn a_log_on_a_full_disk_ends_neither_program() {
     let server = Server::start_with(2, small_disk);
     play(&server);
+    assert!(is_full(&server.process));
     server.process.terminate();
     succeeded(server.process);
 
