@@ -12,6 +12,7 @@ use super::credential::read_secret;
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
 use super::{ConfigError, Credential, Key, Kind, LogFormat, Program, Settings};
+use crate::logging::Excerpt;
 
 /// The client, as its configuration has it.
 pub static PROGRAM: Program = Program {
@@ -167,14 +168,14 @@ fn flatten(path: &str, value: &Value, values: &mut BTreeMap<String, String>) -> 
     match value {
         Value::Mapping(mapping) => {
             for (name, value) in mapping {
-                let name = scalar(name).ok_or_else(|| format!("a key under {path:?} is not a word"))?;
+                let name = scalar(name).ok_or_else(|| format!("a key under {:?} is not a word", Excerpt(path)))?;
                 let path = if path.is_empty() { name } else { format!("{path}.{name}") };
                 flatten(&path, value, values)?;
             }
         }
         Value::Null => {}
         scalar_value => {
-            let text = scalar(scalar_value).ok_or_else(|| format!("{path:?} must be one value"))?;
+            let text = scalar(scalar_value).ok_or_else(|| format!("{:?} must be one value", Excerpt(path)))?;
             values.insert(path.to_owned(), text);
         }
     }

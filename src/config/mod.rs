@@ -32,6 +32,8 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use crate::logging::Excerpt;
+
 pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES, WEAK_CREDENTIAL_BYTES};
 pub use duration::{parse_duration, show_duration};
 pub use key::{Key, Kind};
@@ -47,7 +49,7 @@ const EX_CONFIG: u8 = 78;
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ConfigError {
     /// A value is not valid.
-    #[error("{place}: {value:?} is not valid, it must be {valid}")]
+    #[error("{place}: {:?} is not valid, it must be {valid}", Excerpt(value))]
     Invalid {
         /// The variable, or the key and its file.
         place: String,

@@ -11,6 +11,7 @@ use super::Kind::{Path, Whole};
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
 use super::{ConfigError, Credential, Key, Kind, ListenIp, LogFormat, Program, Settings, agencies, ini_text};
+use crate::logging::Excerpt;
 
 /// The server, as its configuration has it.
 pub static PROGRAM: Program = Program {
@@ -115,7 +116,7 @@ fn parse_ini(text: &str) -> Result<FileSettings, String> {
     let ini = ini_text::parse(text).map_err(|error| error.to_string())?;
     // A misspelt AGENCIES would leave the door open.
     if let Some(name) = ini.sections().flatten().find(|name| *name != "DEFAULT" && !agencies::is_section(name)) {
-        return Err(format!("section {name:?} is not one that is read, they are DEFAULT and AGENCIES"));
+        return Err(format!("section {:?} is not one that is read, they are DEFAULT and AGENCIES", Excerpt(name)));
     }
     let sections = [ini.section(None::<String>), ini.section(Some("DEFAULT"))];
     let pairs = sections.into_iter().flatten().flat_map(|section| section.iter());

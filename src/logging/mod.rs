@@ -4,7 +4,8 @@
 //! result is one of three words, and [`Value`] replaces the characters that could end a value. The result is `in_progress`
 //! if a wait or another attempt follows; `fail` is final. [`simple_logger`] writes the lines to standard output.
 //!
-//! Text from outside stands in a value of its own, or is quoted as Rust's `{:?}` does it where it is a part of a sentence.
+//! Text from outside stands in a value of its own. In a sentence it is quoted and bounded, as `{:?}` of an [`Excerpt`]. Only
+//! a path or an address at the beginning of a sentence is not, as in a compiler's errors.
 //!
 //! The log blocks nobody. Lines go through a bounded queue to a thread of their own, which outlives a full disk and a reader
 //! that has gone. Lines that a stuck reader costs are counted, and the count is logged once there is room.

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 /// length.
 const VALUE_BYTES: usize = 1000;
 
-/// Bytes of a text from a peer, behind which it is cut.
+/// Bytes of a text from outside, behind which it is cut.
 const EXCERPT_BYTES: usize = 200;
 
 /// Displays a value on one line and without a separator: `|` becomes `/`, and control characters become spaces. What is
@@ -20,35 +20,58 @@ const EXCERPT_BYTES: usize = 200;
 #[derive(Debug)]
 pub struct Value<'a, T: ?Sized>(pub &'a T);
 
-/// Displays the first 200 bytes of a text from a peer, and its length if that is not all of it.
+/// Displays the first 200 bytes of a text from outside, and its length if that is not all of it. `{:?}` quotes it, which is
+/// for the middle of a sentence.
 ///
 /// ```
 /// use loteria::logging::Excerpt;
 ///
 /// assert_eq!(Excerpt("hola").to_string(), "hola");
+/// assert_eq!(format!("{:?}", Excerpt("a \"b\"\n")), r#""a \"b\"\n""#);
 /// assert!(Excerpt(&"x".repeat(8192)).to_string().ends_with("xxx... (8192 bytes)"));
 /// ```
-#[derive(Debug)]
 pub struct Excerpt<'a>(pub &'a str);
 
 impl<T: fmt::Display + ?Sized> fmt::Display for Value<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut output = Cut { output: Sanitizer(f), room: VALUE_BYTES, bytes: 0 };
-        write!(output, "{}", self.0)?;
-        output.end(VALUE_BYTES)
+        let mut start = Start { output: Sanitizer(f), room: VALUE_BYTES, bytes: 0 };
+        write!(start, "{}", self.0)?;
+        let Start { mut output, bytes, .. } = start;
+        mark_cut(&mut output, bytes, VALUE_BYTES)
     }
 }
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut output = Cut { output: f, room: EXCERPT_BYTES, bytes: 0 };
-        output.write_str(self.0)?;
-        output.end(EXCERPT_BYTES)
+        f.write_str(self.kept())?;
+        self.mark_cut(f)
     }
 }
 
+impl fmt::Debug for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.kept())?;
+        self.mark_cut(f)
+    }
+}
+
+impl Excerpt<'_> {
+    fn kept(&self) -> &str {
+        &self.0[..self.0.floor_char_boundary(EXCERPT_BYTES)]
+    }
+
+    fn mark_cut(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        mark_cut(f, self.0.len(), EXCERPT_BYTES)
+    }
+}
+
+/// Gives the length of a text that is longer than `limit`, which was cut.
+fn mark_cut(output: &mut impl Write, bytes: usize, limit: usize) -> fmt::Result {
+    if bytes > limit { write!(output, "... ({bytes} bytes)") } else { Ok(()) }
+}
+
 /// Writer of the first bytes of what it gets.
-struct Cut<W> {
+struct Start<W> {
     output: W,
     /// Bytes that it still passes on.
     room: usize,
@@ -56,20 +79,13 @@ struct Cut<W> {
     bytes: usize,
 }
 
-impl<W: Write> Write for Cut<W> {
+impl<W: Write> Write for Start<W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.bytes += text.len();
         let end = text.floor_char_boundary(self.room);
         // Nothing follows a part that is left out.
         self.room = if end == text.len() { self.room - end } else { 0 };
         self.output.write_str(&text[..end])
-    }
-}
-
-impl<W: Write> Cut<W> {
-    /// Marks the cut, if more than `limit` bytes came.
-    fn end(&mut self, limit: usize) -> fmt::Result {
-        if self.bytes > limit { write!(self.output, "... ({} bytes)", self.bytes) } else { Ok(()) }
     }
 }
 

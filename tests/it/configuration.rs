@@ -387,3 +387,13 @@ fn level_names_of_python_and_of_go_select_what_is_logged() {
         assert!(last.contains("action: exit | result: fail"), "{level}: {last}");
     }
 }
+
+#[test]
+fn a_long_value_does_not_hide_what_is_valid() {
+    let long = "x".repeat(5000);
+    for variable in ["SERVER_PORT", "LOGGING_LEVEL"] {
+        let error = misconfigured(programs().server(folder().path()).env(variable, &long));
+        assert_names(&error, &[variable, "xxx\"... (5000 bytes) is not valid, it must be "]);
+        assert!(error.len() < 500, "{error}");
+    }
+}
