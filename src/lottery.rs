@@ -98,6 +98,14 @@ pub enum Contradiction {
         /// The number of its bets that are there.
         stored: u64,
     },
+    /// The list of an agency's winners does not fit into memory. Its length is the file's, and has no limit here.
+    #[error("there is no memory for more than {winners} winners of agency {agency}; let the server have more memory")]
+    NoMemory {
+        /// The agency.
+        agency: u32,
+        /// The number of winners that fit.
+        winners: usize,
+    },
 }
 
 /// The end of an agency's staged bets when a batch began, to take the batch back.
@@ -132,11 +140,13 @@ impl Lottery {
     /// Takes note of a bet that is stored already, if it has won. [`Lottery::restore_tally`] counts it.
     ///
     /// # Errors
-    /// [`Contradiction::NoSuchAgency`].
+    /// [`Contradiction::NoSuchAgency`] and [`Contradiction::NoMemory`].
     pub fn restore_bet(&mut self, bet: &Bet<'_>) -> Result<(), Contradiction> {
         self.find(bet.agency).map_err(|_| self.no_such(bet.agency))?;
         if bet.has_won() {
             let agency = self.agency_mut(bet.agency);
+            let winners = agency.winners.len();
+            agency.winners.try_reserve(1).map_err(|_| Contradiction::NoMemory { agency: bet.agency, winners })?;
             agency.winners.push(bet.document);
             agency.stored_winners += 1;
         }

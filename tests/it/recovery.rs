@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::process::Command;
 use std::time::Instant;
 
-use crate::fixture::{Server, fails_with, keep_port, programs, start, succeeded, wait_for};
+use crate::fixture::{Server, fails_with, keep_port, programs, start, succeeded, through_bash, wait_for};
 use crate::fuzz_bodies::Memory;
 use loteria::central::Restore;
 use loteria::ledger::file::{FileLedger, Files, Operation, RecoveryError, SyncPolicy};
@@ -235,4 +236,21 @@ fn peak_kib() -> i64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn winners_that_do_not_fit_into_memory_are_named() {
+    const WINNERS: usize = 800_000;
+    // The memory of a server without bets, and a megabyte: a third of what the winners need. More arenas than one would
+    // reserve more than all of them.
+    let one_arena = |command: &mut Command| _ = command.env("MALLOC_ARENA_MAX", "1");
+    let server = Server::start_with(2, one_arena);
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process.pid())).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")?.trim().strip_suffix(" kB"));
+    let kib = peak.and_then(|kib| kib.parse::<usize>().ok()).expect("a number") + 1024;
+    let folder = folder(Some(ANA.repeat(WINNERS).as_bytes()), Some(b""));
+    let mut server = programs().server(folder.path());
+    one_arena(&mut server);
+    through_bash(&mut server, &format!("ulimit -v {kib} && exec timeout 60 \"$0\""));
+    fails_with(start(&mut server), "winners of agency 1; let the server have more memory");
 }
