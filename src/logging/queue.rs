@@ -1,7 +1,7 @@
 //! The queue between those who log and the thread that writes: bounded, and without a wait for a reader that is stuck.
 //!
 //! A full queue lets its caller wait for as long as the writer makes progress, so that a reader which is only slow loses no
-//! line. Once the writer has made none for [`STALL`], lines are dropped and counted.
+//! line. Once the writer has made none for a tenth of a second, lines are dropped and counted.
 
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,8 +12,12 @@ use log::Level;
 /// Bytes of lines that wait. The writer holds as many again.
 const QUEUE_BYTES: usize = 256 * 1024;
 
-/// The time without progress after which a writer is stuck.
-pub(super) const STALL: Duration = Duration::from_millis(100);
+/// The time without progress after which a writer is stuck, and costs lines.
+const STALL: Duration = Duration::from_millis(100);
+
+/// The time without progress after which the end of the program waits no longer. It is longer, because the last lines say
+/// why it ended, and nothing else waits then. After a signal, [the grace period](crate::grace) bounds it too.
+const LAST_STALL: Duration = Duration::from_millis(500);
 
 /// A line that waits to be written.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(super) struct Batch {
 /// The queue.
 #[derive(Debug)]
 pub(super) struct Queue {
+    /// The time without progress after which lines are dropped.
+    stall: Duration,
     state: Mutex<State>,
     /// Wakes the writer.
     filled: Condvar,
@@ -66,11 +72,11 @@ impl State {
         self.batch.lines.is_empty() && matches!(self.writer, Writer::Idle)
     }
 
-    /// The time after which the writer is stuck, if it makes no progress.
-    fn patience(&self) -> Duration {
+    /// The rest of `stall`, if the writer makes no progress.
+    fn patience(&self, stall: Duration) -> Duration {
         match self.writer {
-            Writer::Idle => STALL,
-            Writer::Busy { progress } => STALL.saturating_sub(progress.elapsed()),
+            Writer::Idle => stall,
+            Writer::Busy { progress } => stall.saturating_sub(progress.elapsed()),
         }
     }
 }
@@ -79,14 +85,14 @@ impl Queue {
     pub const fn new() -> Queue {
         let batch = Batch { lines: Vec::new(), dropped: 0 };
         let state = State { batch, bytes: 0, writer: Writer::Idle, waiting: 0, is_ending: false };
-        Queue { state: Mutex::new(state), filled: Condvar::new(), emptied: Condvar::new() }
+        Queue { stall: STALL, state: Mutex::new(state), filled: Condvar::new(), emptied: Condvar::new() }
     }
 
     /// Puts a line behind the others. Drops it if the queue is full and the writer stuck.
     pub fn push(&self, line: Line) {
         let mut state = self.lock();
         while state.bytes >= QUEUE_BYTES && !state.is_ending {
-            let patience = state.patience();
+            let patience = state.patience(self.stall);
             if patience.is_zero() {
                 state.batch.dropped += 1;
                 return;
@@ -125,7 +131,7 @@ impl Queue {
         let began = Instant::now();
         let mut state = self.lock();
         while !state.is_flushed() {
-            let left = state.patience().min(longest.saturating_sub(began.elapsed()));
+            let left = state.patience(LAST_STALL).min(longest.saturating_sub(began.elapsed()));
             if left.is_zero() {
                 return;
             }
@@ -175,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_writer_that_makes_progress_gets_every_line_in_order() {
-        let queue = Queue::new();
+        // On a busy machine the writer may not run for longer than usual.
+        let queue = Queue { stall: Duration::from_secs(60), ..Queue::new() };
         thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 let mut written = Vec::new();
