@@ -166,6 +166,7 @@ impl Client {
         let manner = Manner {
             agency: agency.number,
             batch_max_amount: random.u32(1..=4),
+            batch_max_bytes: protocol::MAX_PACKET_BYTES,
             batch_window: random.pick(&[1, 1, 2, 3, 8]),
             handshake: !is_legacy,
             credential: Credential::default(),
