@@ -140,6 +140,9 @@ fn exchange<S: BetSource>(
             // Only an Ack can have been left to write, and the server does not need it.
             return Ok(conclusion.clone());
         }
+        if conversation.awaits_draw() {
+            progress.wait_for_draw(conversation.stored());
+        }
         let (replies, stored) = (conversation.replies(), conversation.stored());
         let due = match conversation.awaits_draw() {
             // The draw may be days away.

@@ -37,6 +37,26 @@ fn an_agency_shows_its_progress_on_a_terminal_and_not_in_its_log() {
 }
 
 #[test]
+fn the_bar_ends_full_and_then_says_what_the_agency_waits_for() {
+    let server = Server::start(2);
+    let (mut controller, terminal) = terminal();
+    let rows = rows(3000);
+    // The last row has no line break, and counts all the same.
+    let mut agency = server.agency_with_rows(1, rows.trim_end());
+    let mut child = agency.env("TERM", "xterm").stdout(Stdio::null()).stderr(terminal).spawn().expect("it starts");
+    drop(agency);
+    let (mut shown, mut read) = (String::new(), [0; 4096]);
+    while !shown.contains("waiting for the draw") {
+        let bytes = controller.read(&mut read).expect("it goes on");
+        shown += &String::from_utf8_lossy(&read[..bytes]);
+    }
+    let full = format!("agency 1 [{}] 3,000 of 3,000 bets, waiting for the draw", "█".repeat(30));
+    assert!(shown.contains(&full), "{shown}");
+    succeeded(start(&mut server.agency_with_rows(2, "")));
+    assert!(child.wait().expect("it ended").success());
+}
+
+#[test]
 fn the_rows_of_a_file_without_an_end_are_not_counted() {
     let server = Server::start(1);
     let (_controller, terminal) = terminal();
