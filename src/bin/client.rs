@@ -12,6 +12,9 @@ use thiserror::Error;
 
 const _: () = assert!(MAX_CREDENTIAL_BYTES <= protocol::MAX_CREDENTIAL_BYTES, "a Hello carries every credential");
 
+/// Documents in one line of the log: 20 of 8 digits stay below the 200 bytes of a value.
+const DOCUMENTS_OF_A_LINE: usize = 20;
+
 /// An error that ends the client.
 #[derive(Debug, Error)]
 enum ExitError {
@@ -53,8 +56,10 @@ fn run() -> Result<(), ExitError> {
             Conclusion::Stored => {}
             Conclusion::Winners(documents) => {
                 event!(Info, "consulta_ganadores", success, "cant_ganadores": documents.len());
-                let documents: Vec<String> = documents.iter().map(u32::to_string).collect();
-                event!(Debug, "ganadores", success, "client_id": config.id, "documentos": documents.join(" "));
+                for documents in documents.chunks(DOCUMENTS_OF_A_LINE) {
+                    let documents: Vec<String> = documents.iter().map(u32::to_string).collect();
+                    event!(Info, "ganadores", success, "client_id": config.id, "documentos": documents.join(" "));
+                }
             }
         },
     }

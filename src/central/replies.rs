@@ -14,6 +14,7 @@ use crate::protocol::{AgencyState, ErrorCode, Message};
 pub(super) enum Answer {
     /// To a batch that was staged.
     Batch {
+        agency: u32,
         bets: u32,
         /// Document and number of its bet, if it has just one.
         only: Option<(u32, u32)>,
@@ -72,16 +73,16 @@ impl Central {
         let peer = session.peer;
         let Some(tail) = session.output.tail() else { return };
         match *answer {
-            Answer::Batch { bets, only } => match not_stored {
+            Answer::Batch { agency, bets, only } => match not_stored {
                 None => {
                     if let Some((document, number)) = only {
                         event!(Info, "apuesta_almacenada", success, "dni": document, "numero": number);
                     }
-                    event!(Info, "apuesta_recibida", success, "cantidad": bets);
+                    event!(Info, "apuesta_recibida", success, "cantidad": bets, "agencia": agency);
                     Message::RegisterBetOk.encode(tail);
                 }
                 Some(error) => {
-                    event!(Error, "apuesta_recibida", fail, "cantidad": bets, "ip": peer, "error": error);
+                    event!(Error, "apuesta_recibida", fail, "cantidad": bets, "agencia": agency, "ip": peer, "error": error);
                     self.release_not_stored(id);
                 }
             },

@@ -203,7 +203,7 @@ fn the_prescribed_lines_are_there_to_the_letter() {
                 .to_owned(),
         ),
         (&server, "[server] action: apuesta_almacenada | result: success | dni: 30904465 | numero: 7574$".to_owned()),
-        (&server, "[server] action: apuesta_recibida | result: success | cantidad: 1$".to_owned()),
+        (&server, "[server] action: apuesta_recibida | result: success | cantidad: 1 | agencia: 1$".to_owned()),
         (&server, "[server] action: apuesta_recibida | result: fail | cantidad: 2 | ".to_owned()),
         (&server, "[server] action: sorteo | result: success$".to_owned()),
         (&server, "[server] action: exit | result: success | signal: SIGTERM$".to_owned()),

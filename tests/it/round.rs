@@ -29,6 +29,12 @@ fn play(files: &[PathBuf], configure_agency: impl Fn(&mut Command)) -> (Outcome,
     let outcome = Outcome::check(&server, files, agencies);
     for (agency, sent) in outcome.agencies.iter().zip(&outcome.sent) {
         assert_eq!(sum_of(agency, "action: apuesta_enviada | result: success", "cantidad"), sent.bets);
+        assert_eq!(
+            agency.lines_with("action: ganadores |").len(),
+            sent.winners.len().div_ceil(20),
+            "{:#?}",
+            agency.lines
+        );
     }
     let server = server.stop();
     assert_eq!(server.status.code(), Some(0), "{:#?}", server.lines);
