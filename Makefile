@@ -10,9 +10,11 @@ help: ## List these tasks
 
 # --- on this machine -------------------------------------------------------------------------------------------------
 
-run: ## Run a whole round on the files of .data, without Docker (DATA=folder, LOGS=1 shows every line)
-	@$(CARGO) build --release --quiet
-	@$(CARGO) run --release --quiet --bin loteria -- demo $(or $(DATA),.data) $(if $(LOGS),--logs)
+run: ## Run a whole round on the files of .data, without Docker (DATA=folder FAST=1 SLOW=1 KILL=1 KEEP=folder LOGS=1)
+	@echo "Building the programs. The first time takes a minute or two." >&2
+	@$(CARGO) build --release
+	@$(CARGO) run --release --quiet --bin loteria -- demo $(or $(DATA),.data) $(if $(FAST),--fast) $(if $(SLOW),--slow) \
+		$(if $(KILL),--kill) $(if $(KEEP),--keep $(KEEP)) $(if $(LOGS),--logs)
 .PHONY: run
 
 test: ## Run every test that needs no Docker; the last line totals them

@@ -1,20 +1,14 @@
 //! An agency shows its progress on a terminal, and not in its log.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Read;
 use std::process::Stdio;
 
 use crate::fixture::{Server, rows, start, succeeded};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// Both ends of a terminal.
 fn terminal() -> (File, File) {
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&controller).expect("granted");
-    unlockpt(&controller).expect("unlocked");
-    let name = ptsname(&controller, Vec::new()).expect("a name").into_string().expect("text");
-    let terminal = OpenOptions::new().read(true).write(true).open(name).expect("the other end");
-    (controller.into(), terminal)
+    loteria_tools::terminal(24, 100).expect("a terminal")
 }
 
 #[test]
