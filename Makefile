@@ -119,11 +119,12 @@ docker-image: ## Build the images server:latest and client:latest
 
 # Running containers are stopped and started again, and read a changed configuration. One whose environment or image has
 # changed is replaced. Either way the server keeps its bets, which are in a volume of its own.
-docker-compose-up: ## Start a server and five agencies in containers; running ones are restarted with their bets
+# SLOW paces the agencies, so that exercises 7 and 8 can be followed, and ADMIN publishes the admin port on this machine.
+docker-compose-up: ## Start a server and five agencies in containers; running ones are restarted with their bets (SLOW=1 ADMIN=8080)
 docker-compose-netcat-up: ## The same, with a container that asks the server to echo a message
 docker-compose-up docker-compose-netcat-up: docker-image
 	$(COMPOSE) stop -t 1
-	$(COMPOSE) up -d
+	$(if $(SLOW),CLI_BATCH_PERIOD=100ms )$(COMPOSE) $(if $(ADMIN),-f deploy/docker-compose-admin.yaml )up -d
 .PHONY: docker-compose-up docker-compose-netcat-up
 
 docker-compose-logs: ## Follow the logs of the containers
