@@ -145,3 +145,7 @@ docker-compose-down docker-compose-netcat-down:
 docker-test: ## Run the eight exercises on this machine's Docker engine
 	tests/docker.sh
 .PHONY: docker-test
+
+course-tests: ## Run the course's own black-box suite, which removes every container (TESTS=folder with its clone)
+	@tests/course.sh $(TESTS)
+.PHONY: course-tests
