@@ -10,9 +10,11 @@ help: ## List these tasks
 
 # --- on this machine -------------------------------------------------------------------------------------------------
 
-run: ## Run a whole round on the files of .data, without Docker (DATA=folder, LOGS=1 shows every line)
-	@$(CARGO) build --release --quiet
-	@$(CARGO) run --release --quiet --bin loteria -- demo $(or $(DATA),.data) $(if $(LOGS),--logs)
+run: ## Run a whole round on the files of .data, without Docker (DATA=folder FAST=1 SLOW=1 KILL=1 KEEP=folder LOGS=1)
+	@echo "Building the programs. The first time takes a minute or two." >&2
+	@$(CARGO) build --release
+	@$(CARGO) run --release --quiet --bin loteria -- demo $(or $(DATA),.data) $(if $(FAST),--fast) $(if $(SLOW),--slow) \
+		$(if $(KILL),--kill) $(if $(KEEP),--keep $(KEEP)) $(if $(LOGS),--logs)
 .PHONY: run
 
 test: ## Run every test that needs no Docker; the last line totals them
@@ -117,11 +119,12 @@ docker-image: ## Build the images server:latest and client:latest
 
 # Running containers are stopped and started again, and read a changed configuration. One whose environment or image has
 # changed is replaced. Either way the server keeps its bets, which are in a volume of its own.
-docker-compose-up: ## Start a server and five agencies in containers; running ones are restarted with their bets
+# SLOW paces the agencies, so that exercises 7 and 8 can be followed, and ADMIN publishes the admin port on this machine.
+docker-compose-up: ## Start a server and five agencies in containers; running ones are restarted with their bets (SLOW=1 ADMIN=8080)
 docker-compose-netcat-up: ## The same, with a container that asks the server to echo a message
 docker-compose-up docker-compose-netcat-up: docker-image
 	$(COMPOSE) stop -t 1
-	$(COMPOSE) up -d
+	$(if $(SLOW),CLI_BATCH_PERIOD=100ms )$(COMPOSE) $(if $(ADMIN),-f deploy/docker-compose-admin.yaml )up -d
 .PHONY: docker-compose-up docker-compose-netcat-up
 
 docker-compose-logs: ## Follow the logs of the containers
@@ -142,3 +145,7 @@ docker-compose-down docker-compose-netcat-down:
 docker-test: ## Run the eight exercises on this machine's Docker engine
 	tests/docker.sh
 .PHONY: docker-test
+
+course-tests: ## Run the course's own black-box suite, which removes every container (TESTS=folder with its clone)
+	@tests/course.sh $(TESTS)
+.PHONY: course-tests

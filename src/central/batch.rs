@@ -62,7 +62,7 @@ impl Central {
         match self.stage_batch(id, bets, today) {
             Ok(Staged { agency, only }) => {
                 self.claim(id, agency);
-                self.answer(id, Answer::Batch { bets: count, only });
+                self.answer(id, Answer::Batch { agency, bets: count, only });
             }
             Err(refusal) => {
                 // The first refusal has its line. A window of batches may follow it.

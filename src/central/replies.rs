@@ -14,6 +14,7 @@ use crate::{event, peer_event};
 pub(super) enum Answer {
     /// To a batch that was staged.
     Batch {
+        agency: u32,
         bets: u32,
         /// Document and number of its bet, if it has just one.
         only: Option<(u32, u32)>,
@@ -72,19 +73,20 @@ impl Central {
         let peer = session.peer;
         let Some(tail) = session.output.tail() else { return };
         match *answer {
-            Answer::Batch { bets, only } => match not_stored {
+            Answer::Batch { agency, bets, only } => match not_stored {
                 None => {
                     if let Some((document, number)) = only {
                         event!(Info, "apuesta_almacenada", success, "dni": document, "numero": number);
                     }
                     // An empty batch costs its sender nothing.
                     if bets > 0 || peer_log.admit(peer) {
-                        event!(Info, "apuesta_recibida", success, "cantidad": bets);
+                        event!(Info, "apuesta_recibida", success, "cantidad": bets, "agencia": agency);
                     }
                     Message::RegisterBetOk.encode(tail);
                 }
                 Some(error) => {
-                    peer_event!(peer_log, peer, Error, "apuesta_recibida", fail, "cantidad": bets, "ip": peer, "error": error);
+                    peer_event!(peer_log, peer, Error, "apuesta_recibida", fail, "cantidad": bets, "agencia": agency,
+                        "ip": peer, "error": error);
                     self.release_not_stored(id);
                 }
             },

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use thiserror::Error;
 
@@ -25,7 +25,9 @@ pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<Conclusion, C
     let manner = Manner {
         agency: config.id,
         batch_max_amount: config.batch_max_amount,
-        batch_window: config.batch_window,
+        batch_max_bytes: config.batch_max_bytes,
+        // Of several batches in flight, all but the first would be sent without a pause.
+        batch_window: if config.batch_period.is_some() { 1 } else { config.batch_window },
         handshake: config.handshake,
         credential: config.credential.clone(),
     };
@@ -108,7 +110,7 @@ fn converse<S: BetSource>(
     let connection = interrupt.connect(&config.server_address, ending)?;
     event!(Debug, "connect", success, "client_id": config.id, "server_address": config.server_address);
     connection.set_write_timeout(Some(config.reply_timeout))?;
-    let concluded = exchange(conversation, progress, &connection, config.reply_timeout);
+    let concluded = exchange(conversation, progress, &connection, config, interrupt);
     if concluded.is_ok() {
         // If it fails, only an Ack is lost.
         let _ = connection.set_ending(Ending::Close);
@@ -122,7 +124,8 @@ fn exchange<S: BetSource>(
     conversation: &mut Conversation<S>,
     progress: &mut Progress,
     mut connection: &TcpStream,
-    reply_timeout: Duration,
+    config: &ClientConfig,
+    interrupt: &Interrupt,
 ) -> Result<Conclusion, Broken> {
     let mut output = Buffer::new();
     let mut not_written = None;
@@ -137,11 +140,14 @@ fn exchange<S: BetSource>(
             // Only an Ack can have been left to write, and the server does not need it.
             return Ok(conclusion.clone());
         }
-        let replies = conversation.replies();
+        if conversation.awaits_draw() {
+            progress.wait_for_draw(conversation.stored());
+        }
+        let (replies, stored) = (conversation.replies(), conversation.stored());
         let due = match conversation.awaits_draw() {
             // The draw may be days away.
             true => None,
-            false => Some(*reply_due.get_or_insert_with(|| Instant::now() + reply_timeout)),
+            false => Some(*reply_due.get_or_insert_with(|| Instant::now() + config.reply_timeout)),
         };
         match listen(conversation, connection, due) {
             // The server may have sent the reason before it closed the connection, and this was behind it.
@@ -151,6 +157,9 @@ fn exchange<S: BetSource>(
         progress.advance(conversation.stored());
         if conversation.replies() > replies {
             reply_due = None;
+        }
+        if let Some(pause) = config.batch_period.filter(|_| conversation.stored() > stored) {
+            interrupt.sleep(pause).map_err(|_| io::Error::from(io::ErrorKind::Interrupted))?;
         }
     }
 }

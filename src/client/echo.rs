@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::ClientError;
 use super::interrupt::{Ending, Interrupt};
@@ -11,25 +11,46 @@ use crate::config::client::ClientConfig;
 use crate::event;
 use crate::logging::Excerpt;
 
-/// Sends `loop.amount` messages, with `loop.period` between them.
+/// Sends `loop.amount` messages, with `loop.period` between them, and none once `loop.lapse` has passed.
 ///
 /// # Errors
 /// [`ClientError`] if a message is not answered within `retry.timeout`, or if a signal arrives.
 pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<(), ClientError> {
+    let end = config.loop_lapse.map(|lapse| Instant::now() + lapse);
     for number in 1..=config.loop_amount {
-        send_message(number, config, interrupt)?;
-        if number < config.loop_amount {
-            interrupt.sleep(config.loop_period)?;
+        if number > 1 {
+            interrupt.sleep(until(end, config.loop_period))?;
+        }
+        send_message(number, end, config, interrupt)?;
+        if is_over(end) {
+            event!(Info, "timeout_detected", success, "client_id": config.id);
+            break;
         }
     }
     event!(Info, "loop_finished", success, "client_id": config.id);
     Ok(())
 }
 
-fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Result<(), ClientError> {
+/// True once `end`, if there is one, has passed.
+fn is_over(end: Option<Instant>) -> bool {
+    end.is_some_and(|end| end <= Instant::now())
+}
+
+/// `pause`, or the time left until `end` if that is shorter.
+fn until(end: Option<Instant>, pause: Duration) -> Duration {
+    end.map_or(pause, |end| pause.min(end.saturating_duration_since(Instant::now())))
+}
+
+/// Sends a message until it is answered or `end` has passed.
+fn send_message(
+    number: u32,
+    end: Option<Instant>,
+    config: &ClientConfig,
+    interrupt: &Interrupt,
+) -> Result<(), ClientError> {
     let mut pauses = Pauses::new(config.retry_timeout);
     let message = format!("[CLIENT {}] Message N°{number}", config.id);
-    loop {
+    while !is_over(end) {
         let error = match echo(&message, config, interrupt) {
             Ok(answer) => {
                 event!(Info, "receive_message", success, "client_id": config.id, "msg": Excerpt(&answer));
@@ -43,8 +64,9 @@ fn send_message(number: u32, config: &ClientConfig, interrupt: &Interrupt) -> Re
         };
         event!(Warn, "receive_message", in_progress, "client_id": config.id, "server_address": config.server_address,
             "error": error, "retry_in": format_args!("{}ms", pause.as_millis()));
-        interrupt.sleep(pause)?;
+        interrupt.sleep(until(end, pause))?;
     }
+    Ok(())
 }
 
 fn echo(message: &str, config: &ClientConfig, interrupt: &Interrupt) -> io::Result<String> {

@@ -46,14 +46,20 @@ config! {
         loop_amount: u32 = "CLI_LOOP_AMOUNT" as "loop.amount", "5";
         /// echo: pause between two messages
         loop_period: Duration = "CLI_LOOP_PERIOD" as "loop.period", "5s";
+        /// echo: time after which no further message is sent; if not set, there is no limit
+        loop_lapse: Option<Duration> = "CLI_LOOP_LAPSE" as "loop.lapse", "";
         /// least severe level that is logged
         log_level: LevelFilter = "CLI_LOG_LEVEL" as "log.level", "INFO";
         /// form of the log's lines; journal: for the systemd journal, with priorities and without a time
         log_format: LogFormat = "LOG_FORMAT" as "log.format", "text";
-        /// most bets of a batch; 8192 bytes are never exceeded
+        /// most bets of a batch
         batch_max_amount: u32 = "CLI_BATCH_MAXAMOUNT" as "batch.maxAmount", "148", Whole(1, 65_535);
+        /// most bytes of a batch
+        batch_max_bytes: usize = "CLI_BATCH_MAXBYTES" as "batch.maxBytes", "8192", Whole(1024, 8192);
         /// most batches sent and not yet acknowledged
         batch_window: usize = "CLI_BATCH_WINDOW" as "batch.window", "32", Whole(1, 128);
+        /// pause after each batch, so that a round can be followed; batch.window is then 1; if not set, there is none
+        batch_period: Option<Duration> = "CLI_BATCH_PERIOD" as "batch.period", "";
         /// true: say Hello and resume where the last run stopped; false: for servers without Hello
         handshake: bool = "CLI_HANDSHAKE" as "handshake", "true";
         /// longest time to keep trying to reach the server without any answer

@@ -13,7 +13,7 @@ use loteria::config::Credential;
 use loteria::ledger::Ledger;
 use loteria::ledger::file::{self, DiskFile, FileLedger, SyncPolicy};
 use loteria::lottery::Lottery;
-use loteria::protocol::Batch;
+use loteria::protocol::{Batch, MAX_PACKET_BYTES};
 use slotmap::SlotMap;
 
 /// RegisterBets with so many bets, none of which wins: a winner's document is kept.
@@ -73,6 +73,7 @@ fn an_agency_allocates_nothing_for_its_batches_but_for_the_first() {
     let manner = Manner {
         agency: 1,
         batch_max_amount: 100,
+        batch_max_bytes: MAX_PACKET_BYTES,
         batch_window: WINDOW,
         handshake: true,
         credential: Credential::default(),

@@ -2,7 +2,9 @@
 //!
 //! These tests need bash only. `tests/docker.sh` starts the containers.
 
+use loteria::bet::{Bet, Day};
 use serde_yaml::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -14,8 +16,8 @@ const SCRIPT: &str = "generar-compose.sh";
 const COMMITTED: &str = "docker-compose-dev.yaml";
 
 /// Variables that Compose passes on to the clients if they are set.
-const CLIENT_VARIABLES: [&str; 7] =
-    ["CLI_MODE", "CLI_LOG_LEVEL", "NOMBRE", "APELLIDO", "DOCUMENTO", "NACIMIENTO", "NUMERO"];
+const CLIENT_VARIABLES: [&str; 8] =
+    ["CLI_MODE", "CLI_LOG_LEVEL", "CLI_BATCH_PERIOD", "NOMBRE", "APELLIDO", "DOCUMENTO", "NACIMIENTO", "NUMERO"];
 
 /// A folder with the script and the bets of some agencies.
 struct Project {
@@ -218,6 +220,32 @@ fn echo_clients_need_no_bets() {
         assert_eq!(mounts(&compose, name), ["./config/client /loteria/config"]);
         assert_eq!(list(&compose, name, "environment")[1], "CLI_MODE=${CLI_MODE:-echo}");
     }
+}
+
+#[test]
+fn each_agency_can_have_one_bet_of_its_own() {
+    let (text, output) = Project::with_bets_of(0).compose(12, &[("ONE_BET", "1")]);
+    assert_eq!(stderr(&output), "", "their files are not needed");
+    let compose = parsed(&text);
+    let mut bets = BTreeSet::new();
+    for agency in 1..=12 {
+        let name = format!("client{agency}");
+        assert_eq!(mounts(&compose, &name), ["./config/client /loteria/config"]);
+        let part = |variable: &String| {
+            let (name, value) = variable.split_once('=')?;
+            let default = value.strip_prefix(&format!("${{{name}:-"))?.strip_suffix('}')?;
+            Some((name.to_owned(), default.to_owned()))
+        };
+        let parts: Vec<(String, String)> = list(&compose, &name, "environment").iter().filter_map(part).collect();
+        let names: Vec<&str> = parts.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, &CLIENT_VARIABLES[3..]);
+        let text = |index: usize| parts[index].1.as_bytes();
+        let bet = Bet::parse(agency, [text(0), text(1), text(2), text(3), text(4)]).expect("a bet");
+        bet.validate(Day::today()).expect("it is valid");
+        assert_eq!(bet.has_won(), agency == 1);
+        bets.insert((bet.document, bet.number));
+    }
+    assert_eq!(bets.len(), 12, "no two are the same");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::fixture::{FakeServer, ROW, Server, run, start, succeeded, wait_for, wait_for_nth};
+use crate::fixture::{
+    FakeServer, ROW, Server, lasting_port, programs, run, start, succeeded, wait_for, wait_for_nth,
+};
 use loteria_tools::field;
 
 #[test]
@@ -44,6 +46,31 @@ fn an_echo_client_pauses_between_messages_and_not_after_the_last() {
         assert!(took >= Duration::from_millis(least), "{took:?}");
         assert!(took < Duration::from_secs(60), "{took:?}");
     }
+}
+
+#[test]
+fn an_echo_client_stops_once_its_lapse_has_passed_and_says_so() {
+    let server = Server::start(5);
+    let asked = |port: u16, period: &str, lapse: &str| {
+        let mut client = programs().client(server.folder.path(), 3, port);
+        client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1000000").env("CLI_LOOP_PERIOD", period);
+        let (began, ended) = (Instant::now(), succeeded(start(client.env("CLI_LOOP_LAPSE", lapse))));
+        let took = began.elapsed();
+        assert!(Duration::from_millis(300) <= took && took < Duration::from_secs(30), "{took:?}");
+        let last: Vec<&str> = ended.lines[ended.lines.len() - 3..].iter().map(|line| &line[26..]).collect();
+        assert_eq!(
+            last,
+            [
+                "[client] action: timeout_detected | result: success | client_id: 3",
+                "[client] action: loop_finished | result: success | client_id: 3",
+                "[client] action: exit | result: success",
+            ]
+        );
+        ended.lines_with("action: receive_message | result: success").len()
+    };
+    assert!(asked(server.port, "10ms", "300ms") > 1, "as many as fit");
+    assert_eq!(asked(server.port, "1h", "300ms"), 1, "a pause ends with it");
+    assert_eq!(asked(lasting_port(), "10ms", "300ms"), 0, "and so do the attempts to reach a server");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod deadlines;
 mod descriptors;
 mod documents;
 mod echo;
+mod echo_check;
 mod fairness;
 mod full_disk;
 mod fuzzing;

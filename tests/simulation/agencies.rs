@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use fastrand::Rng;
-use loteria::bet::{Bet, Day, MAX_NAME_BYTES, Name, Tally, WINNER_NUMBER, store_bets};
+use loteria::bet::{Bet, Day, MAX_DOCUMENT, MAX_NAME_BYTES, Name, Tally, WINNER_NUMBER, store_bets};
 use loteria::buffer::Buffer;
 use loteria::client::conversation::{Conversation, Failure, Manner};
 use loteria::client::pauses::Takeovers;
@@ -117,7 +117,7 @@ impl BetSource for SimulatedSource {
 
     fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
         let bet = self.bets.get(self.next).copied();
-        Ok(bet.map(|bet| if self.bad == Some(self.next) { Bet { document: 0, ..bet } } else { bet }))
+        Ok(bet.map(|bet| if self.bad == Some(self.next) { Bet { document: MAX_DOCUMENT + 1, ..bet } } else { bet }))
     }
 
     fn take(&mut self) {
@@ -166,6 +166,7 @@ impl Client {
         let manner = Manner {
             agency: agency.number,
             batch_max_amount: random.u32(1..=4),
+            batch_max_bytes: protocol::MAX_PACKET_BYTES,
             batch_window: random.pick(&[1, 1, 2, 3, 8]),
             handshake: !is_legacy,
             credential: Credential::default(),

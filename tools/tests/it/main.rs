@@ -26,7 +26,8 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn a_usage_error_goes_to_standard_error_with_exit_code_2() {
-    for arguments in [&[][..], &["dmeo"], &["demo", ".data", "more"], &["demo", "--log"]] {
+    for arguments in [&[][..], &["dmeo"], &["demo", ".data", "more"], &["demo", "--log"], &["demo", "--fast", "--kill"]]
+    {
         let output = loteria(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}: {output:?}");
