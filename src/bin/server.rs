@@ -116,7 +116,7 @@ fn configure() -> Result<ServerConfig, ConfigError> {
     logging::set_level(config.logging_level);
     event!(Debug, "config", success, "port": config.port, "listen_backlog": config.listen_backlog,
         "logging_level": config.logging_level, "ip": config.ip, "num_agencies": config.num_agencies,
-        "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
+        "winning_number": config.winning_number, "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
     settings.warn_about_unknown();
     log_access(&config);
     Ok(config)
@@ -157,7 +157,8 @@ fn read_level_again() {
 /// The core and the ledger as the last run left them.
 fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<DiskFile>), ServerError> {
     let files = file::open(&config.storage_filepath)?;
-    let mut restore = Restore::new(Lottery::new(config.num_agencies));
+    let lottery = Lottery::new(config.num_agencies).with_winning_number(config.winning_number);
+    let mut restore = Restore::new(lottery);
     let (ledger, summary) = FileLedger::recover(files, config.storage_sync, |step| restore.step(step))?;
     event!(Info, "recover", success, "bets": summary.bets, "agencies_closed": summary.agencies_closed,
         "truncated_bytes": summary.truncated_bytes, "verified_bytes": summary.verified_bytes);

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::session::{Order, Speaking, State, Version, Winners};
 use super::{Answer, Central, ConnectionId, Now};
 use crate::event;
-use crate::ledger::Closing;
+use crate::ledger::{Closing, Terms};
 use crate::lottery::{Refusal, Standing};
 use crate::planted::{Fault, planted};
 use crate::protocol::{self, AgencyState, ErrorCode, Malformed, Message, MessageType};
@@ -213,8 +213,8 @@ impl Central {
 
     /// Moves the closings that the lottery has staged into the commit.
     pub(super) fn stage_closings(&mut self) {
-        let agencies = self.lottery.agencies();
-        let closings = self.lottery.staged_closings().map(|(agency, bets)| Closing { agency, bets, agencies });
+        let terms = Terms { agencies: self.lottery.agencies(), winning_number: self.lottery.winning_number() };
+        let closings = self.lottery.staged_closings().map(|(agency, bets)| Closing { agency, bets, terms });
         self.commit.closings.extend(closings);
     }
 }

@@ -34,11 +34,12 @@ impl Restore {
     /// [`Contradiction`] if it can't be of this round.
     pub fn step(&mut self, step: Recovered<'_>) -> Result<(), Contradiction> {
         match step {
-            Recovered::Agencies(agencies) => self.lottery.require_agencies(agencies),
+            Recovered::Terms(terms) => self.lottery.require_round(terms.agencies, terms.winning_number),
             Recovered::Bet(bet) => self.add(bet),
             Recovered::Closing(closing) => {
                 self.tally();
-                self.lottery.restore_closing(closing.agency, closing.bets, closing.agencies)
+                self.lottery.require_round(closing.terms.agencies, closing.terms.winning_number)?;
+                self.lottery.restore_closing(closing.agency, closing.bets)
             }
         }
     }

@@ -44,6 +44,8 @@ config! {
         logging_level: LevelFilter = "LOGGING_LEVEL", "INFO";
         /// agencies of the round; the draw waits for all of them
         num_agencies: u32 = "NUM_AGENCIES", "5", Whole(0, 100_000);
+        /// number that wins the draw; the first closing fixes it for the round
+        winning_number: u32 = "WINNING_NUMBER", "7574", Whole(0, 9_999);
         /// pause between two lines of the log that name the agencies the draw waits for
         reminder_interval: Duration = "REMINDER_INTERVAL", "1m";
         /// file of the bets; its companions .closed and .state are beside it

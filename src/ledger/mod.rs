@@ -36,9 +36,17 @@ pub struct Closing {
     pub agency: u32,
     /// The number of bets that it closes with.
     pub bets: u64,
-    /// The number of agencies of the round. It is fixed from the first closing on: with another number the draw could
-    /// happen twice.
+    /// The terms of the round, fixed by the first closing.
+    pub terms: Terms,
+}
+
+/// The terms of a round. With others the draw could happen twice, or have other winners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The number of agencies.
     pub agencies: u32,
+    /// The number that wins.
+    pub winning_number: u32,
 }
 
 /// The outcome of a commit.
@@ -68,8 +76,8 @@ pub trait Ledger {
 /// One step of a recovered history, in the order in which it was stored.
 #[derive(Clone, Copy, Debug)]
 pub enum Recovered<'a> {
-    /// The number of agencies of the round. It is the first step, if any agency has closed.
-    Agencies(u32),
+    /// The terms of the round. It is the first step, if any agency has closed.
+    Terms(Terms),
     /// A bet.
     Bet(&'a Bet<'a>),
     /// A closing. It follows the bets of its agency.

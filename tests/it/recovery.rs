@@ -86,7 +86,7 @@ fn a_torn_closing_is_cut_off_and_its_agency_is_open() {
     assert_eq!(field(agency.lines_with("consulta_ganadores")[0], "cant_ganadores"), Some("1"));
     wait_for(&server.process, "action: sorteo | result: success");
     let closings = fs::read_to_string(server.folder.path().join("bets.csv.closed")).expect("read");
-    assert_eq!(closings, "2,1,2\r\n1,1,2\r\n");
+    assert_eq!(closings, "2,1,2\r\n1,1,2,7574\r\n");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn closings_that_do_not_fit_the_bets_are_refused() {
         ("1,2,2\r\n", ", line 1: agency 1 closed with 2 bets, and 1 are stored"),
         ("2,1,2\r\n1,0,2\r\n", ", line 2: agency 1 closed with 0 bets, and 1 are stored"),
         ("3,0,2\r\n", ", line 1: agency 3 is not one of the 2"),
-        ("1\r\n2,1,2\r\n", " is damaged, line 1: 1 fields instead of 3"),
+        ("1\r\n2,1,2\r\n", " is damaged, line 1: 1 fields instead of 4"),
         ("1,one,2\r\n2,1,2\r\n", " is damaged, line 1: bets is not a number"),
     ] {
         let ended = refuse(bets.as_bytes(), closings.as_bytes(), fault);

@@ -1,5 +1,6 @@
 //! Invariants of the files and of what agencies are told. They hold after every step.
 
+use loteria::bet::WINNER_NUMBER;
 use loteria::ledger::file::SyncPolicy;
 
 use crate::agencies::Agency;
@@ -90,7 +91,7 @@ fn standing(bets: &[u8], closings: &[u8], agencies: &[Agency]) -> Result<Standin
     for row in closings.split_inclusive(|&byte| byte == b'\n').filter(|row| row.ends_with(b"\n")) {
         let shown = String::from_utf8_lossy(row).into_owned();
         let index = agency_of(row).filter(|&index| index < agencies.len()).ok_or("a closing of no agency")?;
-        let expected = format!("{},{},{}\r\n", index + 1, agencies[index].bets.len(), agencies.len());
+        let expected = format!("{},{},{},{WINNER_NUMBER}\r\n", index + 1, agencies[index].bets.len(), agencies.len());
         if shown != expected || std::mem::replace(&mut standing.closed[index], true) {
             return Err(format!("the closing {shown:?} is not {expected:?}, or stands there twice"));
         }

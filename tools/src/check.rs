@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use loteria::bet::{RowError, load_bets};
+use loteria::bet::{RowError, WINNER_NUMBER, load_bets};
 use loteria::client::source::{BetFile, BetSource, SourceError};
 
 /// The contents of an agency's file.
@@ -76,7 +76,7 @@ pub fn compare(stored: &Path, files: &[PathBuf]) -> Result<Vec<Sent>, Difference
         }
         source.take();
         sent.bets += 1;
-        sent.winners.extend(bet.has_won().then_some(bet.document));
+        sent.winners.extend(bet.has_won(WINNER_NUMBER).then_some(bet.document));
     }
     for ((agency, source), sent) in (1..).zip(&mut sources).zip(&sent) {
         if source.peek()?.is_some() {

@@ -1,18 +1,20 @@
-//! The rows of `bets.csv.closed`: agency, bets, agencies of the round.
+//! The rows of `bets.csv.closed`: agency, bets, agencies of the round, winning number.
 
 use std::io::{Read, Write};
 
-use crate::bet::{RowError, RowFault, parse_decimal};
+use crate::bet::{RowError, RowFault, WINNER_NUMBER, parse_decimal};
 use crate::buffer::Buffer;
-use crate::ledger::Closing;
+use crate::ledger::{Closing, Terms};
 
-const FIELDS: [&str; 3] = ["agency", "bets", "agencies"];
+const FIELDS: [&str; 4] = ["agency", "bets", "agencies", "winning number"];
+/// Fields of a row of an older server, for which the course's number wins.
+const OLDER_FIELDS: usize = 3;
 
 /// The rows of `closings`.
 pub(super) fn rows(closings: &[Closing]) -> Buffer {
     let mut rows = Buffer::new();
-    for Closing { agency, bets, agencies } in closings {
-        write!(rows, "{agency},{bets},{agencies}\r\n").expect("a Buffer grows");
+    for Closing { agency, bets, terms: Terms { agencies, winning_number } } in closings {
+        write!(rows, "{agency},{bets},{agencies},{winning_number}\r\n").expect("a Buffer grows");
     }
     rows
 }
@@ -28,13 +30,13 @@ pub(super) fn read(closings: impl Read) -> impl Iterator<Item = Result<(u64, Clo
 }
 
 fn parse(row: &csv::ByteRecord) -> Result<Closing, RowFault> {
-    if row.len() != FIELDS.len() {
+    if ![OLDER_FIELDS, FIELDS.len()].contains(&row.len()) {
         return Err(RowFault::Fields { found: row.len(), expected: &FIELDS });
     }
     let fault = |field: usize| RowFault::NotANumber(FIELDS[field]);
-    Ok(Closing {
-        agency: parse_decimal(&row[0]).ok_or(fault(0))?,
-        bets: parse_decimal(&row[1]).ok_or(fault(1))?,
-        agencies: parse_decimal(&row[2]).ok_or(fault(2))?,
-    })
+    let agency = parse_decimal(&row[0]).ok_or(fault(0))?;
+    let bets = parse_decimal(&row[1]).ok_or(fault(1))?;
+    let agencies = parse_decimal(&row[2]).ok_or(fault(2))?;
+    let winning_number = row.get(3).map_or(Some(WINNER_NUMBER), parse_decimal).ok_or(fault(3))?;
+    Ok(Closing { agency, bets, terms: Terms { agencies, winning_number } })
 }

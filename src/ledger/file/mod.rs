@@ -12,7 +12,7 @@
 //! | file | content | written |
 //! |---|---|---|
 //! | `STORAGE_FILEPATH` | `agency,first_name,last_name,document,birthdate,number` | before a batch is acknowledged |
-//! | the same with `.closed` | `agency,bets,agencies of the round` | before anything is drawn |
+//! | the same with `.closed` | `agency,bets,agencies of the round,winning number` | before anything is drawn |
 //! | the same with `.state` | lengths and digests of both | after each commit, not synced |
 //!
 //! The first two exist together from the first start on. The last may be missing, or torn by a power loss: then nothing

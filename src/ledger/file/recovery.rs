@@ -86,7 +86,7 @@ pub(super) fn recover<M: Medium, R: Error + 'static>(
 
     let bets_end = find_rows(&mut bets, bets_committed).map_err(explain(of_bets))?;
     let closings_end = find_rows(&mut closings, closings_committed).map_err(explain(of_closings))?;
-    replay_agencies((&mut closings).take(closings_end.rows), &mut replay).map_err(explain(of_closings))?;
+    replay_terms((&mut closings).take(closings_end.rows), &mut replay).map_err(explain(of_closings))?;
     let read = read_rows(&mut bets, bets_end, bets_committed, |rows| replay_bets(rows, &mut replay));
     let (bets_read, bets_written) = read.map_err(explain(of_bets))?;
     let read = read_rows(&mut closings, closings_end, closings_committed, |rows| replay_closings(rows, &mut replay));
@@ -152,15 +152,16 @@ fn replay_bets<R>(bets: impl Read, replay: &mut impl FnMut(Recovered<'_>) -> Res
     Ok(read)
 }
 
-/// Gives the number of agencies to `replay` before any bet: with another number of agencies the bets would be refused one
-/// by one, for a reason that does not say it. It is the first closing's; all closings are read again behind the bets.
-fn replay_agencies<R>(
+/// Gives the terms to `replay` before any bet: with another number of agencies the bets would be refused one by one, for a
+/// reason that does not say it, and winners are found as their bets are read. They are the first closing's; all closings
+/// are read again behind the bets.
+fn replay_terms<R>(
     closings: impl Read,
     replay: &mut impl FnMut(Recovered<'_>) -> Result<(), R>,
 ) -> Result<(), Stop<R>> {
     match closings::read(closings).next() {
         Some(Ok((line, closing))) => {
-            replay(Recovered::Agencies(closing.agencies)).map_err(|refusal| Stop::Refused { line, refusal })
+            replay(Recovered::Terms(closing.terms)).map_err(|refusal| Stop::Refused { line, refusal })
         }
         Some(Err(_)) | None => Ok(()),
     }
