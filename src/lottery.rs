@@ -261,6 +261,11 @@ impl Lottery {
         self.staged.iter().copied().filter(staged).map(|agency| (agency, self.stored_once_committed(agency).bets))
     }
 
+    /// True if the draw happens once the staged closings are stored.
+    pub fn is_drawn_once_committed(&self) -> bool {
+        self.staged_closings().count() == self.open && !self.agencies.is_empty()
+    }
+
     /// Makes the staged bets and closings final. True if the draw happens now: once, with the last closing.
     pub fn commit(&mut self) -> bool {
         let open_before = self.open;
@@ -304,6 +309,11 @@ impl Lottery {
     /// Stored and staged bets of `agency`.
     pub fn stored_once_committed(&self, agency: u32) -> Tally {
         self.agency(agency).staged
+    }
+
+    /// Winners among the stored and staged bets of `agency`. They are told after the draw only.
+    pub fn winners_once_committed(&self, agency: u32) -> u64 {
+        self.agency(agency).winners.len() as u64
     }
 
     /// Stored bets of all agencies.

@@ -159,9 +159,12 @@ fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<DiskFile>), Ser
     let files = file::open(&config.storage_filepath)?;
     let lottery = Lottery::new(config.num_agencies).with_winning_number(config.winning_number);
     let mut restore = Restore::new(lottery);
-    let (ledger, summary) = FileLedger::recover(files, config.storage_sync, |step| restore.step(step))?;
+    let (ledger, summary) = FileLedger::recover(files, config.storage_sync, &mut restore)?;
     event!(Info, "recover", success, "bets": summary.bets, "agencies_closed": summary.agencies_closed,
         "truncated_bytes": summary.truncated_bytes, "verified_bytes": summary.verified_bytes);
+    if summary.is_drawn_now {
+        event!(Info, "sorteo", success);
+    }
     let admin = config.admin_address.map_or(0, |_| admin::MAX_CLIENTS + 1);
     let connections = descriptors::allow_connections(config.limits.connections, admin);
     let limits = Limits { connections, ..config.limits.clone() };

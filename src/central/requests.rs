@@ -2,10 +2,11 @@
 
 use thiserror::Error;
 
+use super::restore::{self, terms};
 use super::session::{Order, Speaking, State, Version, Winners};
 use super::{Answer, Central, ConnectionId, Now};
 use crate::event;
-use crate::ledger::{Closing, Terms};
+use crate::ledger::Closing;
 use crate::lottery::{Refusal, Standing};
 use crate::planted::{Fault, planted};
 use crate::protocol::{self, AgencyState, ErrorCode, Malformed, Message, MessageType};
@@ -213,9 +214,12 @@ impl Central {
 
     /// Moves the closings that the lottery has staged into the commit.
     pub(super) fn stage_closings(&mut self) {
-        let terms = Terms { agencies: self.lottery.agencies(), winning_number: self.lottery.winning_number() };
+        let terms = terms(&self.lottery);
         let closings = self.lottery.staged_closings().map(|(agency, bets)| Closing { agency, bets, terms });
         self.commit.closings.extend(closings);
+        if !self.commit.closings.is_empty() {
+            self.commit.draw = restore::draw(&self.lottery);
+        }
     }
 }
 

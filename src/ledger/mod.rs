@@ -10,6 +10,10 @@
 
 pub mod file;
 
+use std::error::Error;
+
+use serde::Deserialize;
+
 use crate::bet::Bet;
 use crate::buffer::Buffer;
 
@@ -20,6 +24,8 @@ pub struct Commit {
     pub rows: Buffer,
     /// The agencies that close. Every bet of theirs is stored before or in this commit.
     pub closings: Vec<Closing>,
+    /// The draw, if these closings are the last. It is stored before any agency is told its winners.
+    pub draw: Option<Draw>,
 }
 
 impl Commit {
@@ -49,6 +55,27 @@ pub struct Terms {
     pub winning_number: u32,
 }
 
+/// The draw of a round, in which every agency has closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The terms of the round.
+    pub terms: Terms,
+    /// Every agency, in order.
+    pub agencies: Vec<AgencyDraw>,
+}
+
+/// The part of an agency in the draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgencyDraw {
+    /// The agency, from 1.
+    pub agency: u32,
+    /// Its bets.
+    pub bets: u64,
+    /// The winners among them.
+    pub winners: u64,
+}
+
 /// The outcome of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -71,6 +98,21 @@ pub trait Ledger {
     ///
     /// A ledger that learns it outside of `begin` wakes the loop's poll then, with a `mio::Waker`: the loop sleeps meanwhile.
     fn poll(&mut self) -> Option<Outcome>;
+}
+
+/// The round that a recovered history adds up to.
+pub trait Replay {
+    /// Reason why a step can't be of this round.
+    type Refusal: Error + 'static;
+
+    /// Counts a step.
+    ///
+    /// # Errors
+    /// The refusal of the step.
+    fn replay(&mut self, step: Recovered<'_>) -> Result<(), Self::Refusal>;
+
+    /// The draw, if every agency has closed.
+    fn draw(&mut self) -> Option<Draw>;
 }
 
 /// One step of a recovered history, in the order in which it was stored.

@@ -66,3 +66,78 @@ fn a_closing_of_an_older_server_means_7574() {
     refuses("8", folder.path(), "the winning number of the round is 7574, and WINNING_NUMBER is 8");
     is_told(&drawing("7574", folder, 2), 1, "1 3");
 }
+
+/// The folder of a round of two agencies that was drawn, of which the server has stopped.
+fn drawn_round() -> TempDir {
+    let server = Server::start(2);
+    let agencies = [(1, ROWS), (2, "")].map(|(id, rows)| start(&mut server.agency_with_rows(id, rows)));
+    agencies.into_iter().for_each(|agency| drop(succeeded(agency)));
+    let Server { folder, process, .. } = server;
+    process.terminate();
+    succeeded(process);
+    folder
+}
+
+#[test]
+fn a_drawn_round_has_a_certificate_that_a_person_can_check() {
+    let folder = drawn_round();
+    let read = |name| fs::read_to_string(folder.path().join(name)).expect("read");
+    let (bets, certificate) = (read("bets.csv"), read("bets.csv.draw"));
+    let (first, rest) = certificate.split_once(",\n").expect("lines");
+    assert!(first.starts_with("{\n  \"drawn_at\": \"20") && first.ends_with("Z\""), "{first}");
+    let digest = blake3::hash(bets.as_bytes());
+    let expected = format!(
+        "  \"winning_number\": 7574,\n  \"bytes\": {},\n  \"blake3\": \"{digest}\",\n  \"agencies\": [\n    \
+         {{\"agency\": 1, \"bets\": 3, \"winners\": 2}},\n    {{\"agency\": 2, \"bets\": 0, \"winners\": 0}}\n  ]\n}}\n",
+        bets.len()
+    );
+    assert_eq!(rest, expected);
+    assert!(!folder.path().join("bets.csv.draw.new").exists());
+}
+
+#[test]
+fn a_draw_without_a_certificate_gets_it_at_the_start_once() {
+    let folder = drawn_round();
+    let path = folder.path().join("bets.csv.draw");
+    let whole = fs::read_to_string(&path).expect("read");
+    fs::remove_file(&path).expect("removed");
+    let server = drawing("7574", folder, 2);
+    is_told(&server, 1, "1 3");
+    let behind_the_time = |certificate: &str| certificate.split_once(",\n").expect("lines").1.to_owned();
+    let written = fs::read_to_string(&path).expect("it is there before anything is told");
+    assert_eq!(behind_the_time(&written), behind_the_time(&whole));
+    assert_eq!(server.process.lines().iter().filter(|line| line.contains("action: sorteo")).count(), 1);
+    let Server { folder, process, .. } = server;
+    process.kill();
+    process.wait().expect("it ended");
+    let server = drawing("7574", folder, 2);
+    is_told(&server, 1, "1 3");
+    assert_eq!(fs::read_to_string(&path).expect("read"), written);
+    assert_eq!(server.stop().lines_with("action: sorteo").len(), 0, "the draw happens once");
+}
+
+#[test]
+fn files_changed_after_the_draw_are_refused() {
+    let folder = drawn_round();
+    let path = |name: &str| folder.path().join(format!("bets.csv{name}"));
+    let files = ["", ".closed", ".draw"].map(|name| (name, fs::read_to_string(path(name)).expect("read")));
+    fs::remove_file(path(".state")).expect("removed");
+    for (changed, from, to, why) in [
+        ("", "Leo", "Lea", "the bets had 84 bytes and the BLAKE3 "),
+        ("", ",8\r\n", ",7574\r\n", "agency 1 had 3 bets with 2 winners, and 3 with 3 are stored"),
+        (".closed", "2,0,2,7574\r\n", "", "the round was drawn, and not every agency has closed"),
+        (".draw", "\"bets\": 3", "\"bets\": 4", "agency 1 had 4 bets with 2 winners, and 3 with 2 are stored"),
+        (".draw", "7574", "7", "was drawn with the number 7, and the files are of 2 agencies and the number 7574"),
+        (".draw", "winning", "losing", "it is no certificate: unknown field"),
+    ] {
+        for (name, contents) in &files {
+            let contents = if *name == changed { contents.replacen(from, to, 1) } else { contents.clone() };
+            fs::write(path(name), contents).expect("written");
+        }
+        let line = refuses("7574", folder.path(), why).lines.pop().expect("a line");
+        assert!(line.contains("bets.csv.draw was written with the draw and the other files do not fit it, "), "{line}");
+        assert!(line.contains("; restore all files of the round from one copy, or remove it to draw again"), "{line}");
+    }
+    fs::remove_file(path(".draw")).expect("removed");
+    is_told(&drawing("7574", folder, 2), 1, "1 3");
+}

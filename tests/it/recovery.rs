@@ -196,8 +196,8 @@ fn rows_that_a_crash_left_unsynced_are_synced_before_they_count() {
     bets.refuse_syncs();
     let recover = |sync| {
         let mut restore = Restore::new(Lottery::new(1));
-        let files = Files { bets: bets.clone(), closings: Memory::default(), state: Memory::default() };
-        let recovered = FileLedger::recover(files, sync, |step| restore.step(step));
+        let files = Files { bets: bets.clone(), ..Files::default() };
+        let recovered = FileLedger::recover(files, sync, &mut restore);
         recovered.map(|(_, summary)| summary.bets)
     };
     let refused = recover(SyncPolicy::Always).expect_err("it can't be synced");
@@ -222,7 +222,7 @@ fn ten_million_rows_are_recovered_at_three_million_a_second() {
     file.into_inner().expect("written");
     let files = loteria::ledger::file::open(&path).expect("opened");
     let (mut restore, memory, began) = (Restore::new(Lottery::new(5)), peak_kib(), Instant::now());
-    let (_, recovered) = FileLedger::recover(files, SyncPolicy::Always, |step| restore.step(step)).expect("recovered");
+    let (_, recovered) = FileLedger::recover(files, SyncPolicy::Always, &mut restore).expect("recovered");
     let seconds = began.elapsed().as_secs_f64();
     let (rate, more) = (ROWS as f64 / seconds, peak_kib() - memory);
     println!("{ROWS} rows in {seconds:.2} s, {rate:.0} a second, {more} KiB more at the peak");
