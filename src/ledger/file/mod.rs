@@ -12,7 +12,7 @@
 //! | file | content | written |
 //! |---|---|---|
 //! | `STORAGE_FILEPATH` | `agency,first_name,last_name,document,birthdate,number` | before a batch is acknowledged |
-//! | the same with `.closed` | `agency,bets,agencies of the round,winning number` | before anything is drawn |
+//! | the same with `.closed` | `agency,bets,agencies of the round,winning number`, and `time,reason` if closed by hand | before anything is drawn |
 //! | the same with `.state` | lengths and digests of both | after each commit, not synced |
 //! | the same with `.draw` | the [`Certificate`] of the draw | with the last closing, before winners are told |
 //!
@@ -22,6 +22,7 @@
 mod certificate;
 mod closings;
 mod digest;
+mod inspect;
 mod journal;
 mod medium;
 mod open;
@@ -31,12 +32,14 @@ mod state;
 mod tail;
 mod whole;
 
-use super::{Commit, Draw, Ledger, Outcome, Replay};
+use super::{Closing, Commit, Draw, Ledger, Outcome, Replay};
 use crate::planted::{Fault, planted};
 
 pub use crate::config::server::SyncPolicy;
 pub use certificate::{Certificate, Discrepancy};
+pub use closings::{InvalidReason, Note, Reason, notes};
 pub use digest::Extent;
+pub use inspect::{InspectError, Inspection, inspect};
 pub use journal::AppendError;
 pub use medium::{AtPath, Change, DiskFile, Medium};
 pub use open::{OpenError, beside, open};
@@ -45,7 +48,7 @@ pub use refusal::{Alteration, Damage, Operation, RecoveryError};
 pub use state::State;
 pub use whole::{DiskWholeFile, WholeFile};
 
-use certificate::WriteError;
+use certificate::{WriteError, timestamp};
 use journal::Journal;
 use recovery::Recovery;
 use state::StateFile;
@@ -121,6 +124,18 @@ impl<M: Medium> FileLedger<M> {
                 certified => certified?,
             }
         }
+        self.state.write(&State { bets: self.bets.extent(), closings: self.closings.extent() });
+        Ok(())
+    }
+
+    /// Closes an agency that will never come back, for `reason`. The draw is left to the next start.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub fn close_by_hand(&mut self, closing: Closing, reason: &Reason) -> Result<(), AppendError> {
+        self.closings.append(&closings::row_by_hand(closing, &timestamp(), reason))?;
+        self.bets.check()?;
+        self.closings.check()?;
         self.state.write(&State { bets: self.bets.extent(), closings: self.closings.extent() });
         Ok(())
     }

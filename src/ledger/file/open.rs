@@ -95,7 +95,7 @@ pub fn open(path: &Path) -> Result<Files<DiskFile>, OpenError> {
 
 /// Refuses half a round. A server that starts at the same time creates both files and stores nothing before they are
 /// locked.
-fn require_both(bets: &Path, closings: &Path) -> Result<(), OpenError> {
+pub(super) fn require_both(bets: &Path, closings: &Path) -> Result<(), OpenError> {
     let length = |path: &Path| match fs::metadata(path) {
         Ok(metadata) => Ok(Some(if metadata.is_file() { metadata.len() } else { 0 })),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

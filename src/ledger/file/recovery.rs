@@ -72,12 +72,12 @@ pub(super) struct Recovery<M: Medium> {
 
 /// Everything that reading the files has shown.
 pub(super) struct Reading {
-    bets_end: End,
-    closings_end: End,
-    bets_written: Hasher,
-    closings_written: Hasher,
+    pub bets_end: End,
+    pub closings_end: End,
+    pub bets_written: Hasher,
+    pub closings_written: Hasher,
     /// The draw, if every agency has closed.
-    draw: Option<Draw>,
+    pub draw: Option<Draw>,
     /// The certificate in its file, which fits the rest.
     pub certificate: Option<Certificate>,
     pub summary: Summary,
