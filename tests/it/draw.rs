@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::fixture::{Server, fails_with, programs, start, stored, succeeded};
+use crate::fixture::{Server, fails_with, programs, start, stored, succeeded, wait_for};
 use loteria_tools::Ended;
 use tempfile::TempDir;
 
@@ -140,4 +140,41 @@ fn files_changed_after_the_draw_are_refused() {
     }
     fs::remove_file(path(".draw")).expect("removed");
     is_told(&drawing("7574", folder, 2), 1, "1 3");
+}
+
+#[test]
+fn a_draw_without_room_for_its_certificate_is_tried_again() {
+    let server = Server::start(1);
+    let obstacle = server.folder.path().join("bets.csv.draw.new");
+    fs::create_dir(&obstacle).expect("created");
+    let agency = start(server.agency_with_rows(1, ROWS).env("CLI_LOG_LEVEL", "DEBUG"));
+    wait_for(&server.process, "action: cierre_agencia | result: fail | agencia: 1 | error: Is a directory");
+    assert!(server.process.lines().iter().all(|line| !line.contains("action: sorteo")));
+    fs::remove_dir(&obstacle).expect("removed");
+    let ended = succeeded(agency);
+    assert_eq!(ended.lines_with("documentos: 1 3").len(), 1, "{:#?}", ended.lines);
+    assert_eq!(server.bets(), stored(1, ROWS));
+    let closings = fs::read_to_string(server.folder.path().join("bets.csv.closed")).expect("read");
+    assert_eq!(closings, "1,3,1,7574\r\n", "what could not be certified was taken back");
+    assert_eq!(server.stop().lines_with("action: sorteo").len(), 1);
+}
+
+#[test]
+fn no_winner_is_told_before_the_certificate_is_in_its_place() {
+    let server = Server::start(1);
+    let path = server.folder.path().join("bets.csv.draw");
+    fs::create_dir(&path).expect("created");
+    let agency = start(server.agency_with_rows(1, ROWS).env("CLI_LOG_LEVEL", "DEBUG"));
+    let Server { folder, process, .. } = server;
+    let ended =
+        fails_with(process, "bets.csv.draw: Is a directory (os error 21); what is on disk can't be known any more");
+    assert_eq!(ended.lines_with("action: sorteo").len(), 0, "{:#?}", ended.lines);
+    agency.terminate();
+    let told = agency.wait().expect("it ended");
+    assert_eq!(told.lines_with("ganadores").len(), 0, "{:#?}", told.lines);
+    fs::remove_dir(&path).expect("removed");
+    let server = drawing("7574", folder, 1);
+    wait_for(&server.process, "action: sorteo | result: success");
+    assert!(path.is_file());
+    is_told(&server, 1, "1 3");
 }
