@@ -1,7 +1,7 @@
 //! `loteria backup`: a copy of the files of a round, also while its server runs.
 //!
-//! What a file says of another is copied first: the state and the certificate, then the closings, then the bets, which only
-//! grow meanwhile. So the copy is what a crash at that moment could have left, and a server starts on it.
+//! The state and the certificate are copied first, then the closings, then the bets: each file says something of those behind
+//! it, which only grow meanwhile. So the copy is a state that a crash could have left, and a server starts on it.
 
 use std::error::Error;
 use std::fs::{self, File};

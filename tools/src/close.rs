@@ -12,7 +12,7 @@ use crate::round::{BetsFile, Reader, server_config};
 /// Closes an agency that will never come back
 ///
 /// The draw waits for every agency. This closes one with the bets that are stored of it, which --bets confirms. The server must
-/// be stopped, and started again behind it: it draws then if the agency was the last. The reason and the time are kept in the
+/// be stopped, and started again afterwards: it draws then if the agency was the last. The reason and the time are kept in the
 /// file of the closings. As long as no agency has closed, NUM_AGENCIES and WINNING_NUMBER must be set as for the server.
 #[derive(clap::Args)]
 pub struct Options {

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_differs_from_the_files_is_named() {
+    fn each_difference_from_the_files_is_named() {
         let certificate = Certificate::new(&draw(), bets());
         assert_eq!(certificate.check(Some(&draw()), bets()), Ok(()));
         let differs = |change: fn(&mut Draw), words: &str| {
