@@ -17,7 +17,8 @@
 //! 7. [`central::Central::settle`] makes the counts final.
 //! 8. `central::replies` turns the reply to the batch into bytes. Only now it exists, and only now it leaves.
 //!
-//! The draw happens with the commit of the last closing, and each agency that asked is told its own winners.
+//! The draw happens with the commit of the last closing, which also stores its certificate. Then each agency that asked is
+//! told its own winners.
 //!
 //! # The way of a connection
 //! [`server::reactor`] accepts it and registers it with the poll under its [`central::ConnectionId`]. Each turn gives

@@ -50,6 +50,10 @@ faults! {
     LostBetsCount,
     /// The checksum of a batch is not added to the tally.
     ChecksumForgotten,
+    /// The certificate of the draw is written before the closings that it rests on.
+    CertificateBeforeCommit,
+    /// Winners are told before the certificate of the draw is written.
+    CertificateForgotten,
     /// A client takes batches of the last connection for unanswered ones of this one.
     StaleInFlight,
 }

@@ -20,7 +20,7 @@ pub use tally::Tally;
 pub use writer::store_bets;
 pub(crate) use writer::{MAX_ROW_BYTES, write_row};
 
-/// The number that wins the draw, from the course's skeleton (`LOTTERY_WINNER_NUMBER`).
+/// The number that wins the draw unless WINNING_NUMBER sets another, from the course's skeleton (`LOTTERY_WINNER_NUMBER`).
 pub const WINNER_NUMBER: u32 = 7574;
 
 /// The highest document (DNI). The lowest is 0, which the course's own tests send.
@@ -34,7 +34,7 @@ pub const MAX_NUMBER: u32 = 9_999;
 /// The numbers and the birthdate are as they were read: see [`Bet::validate`].
 ///
 /// ```
-/// use loteria::bet::{Bet, Day};
+/// use loteria::bet::{Bet, Day, WINNER_NUMBER};
 ///
 /// let bet = Bet {
 ///     agency: 1,
@@ -45,7 +45,7 @@ pub const MAX_NUMBER: u32 = 9_999;
 ///     number: 7574,
 /// };
 /// assert!(bet.validate(Day::today()).is_ok());
-/// assert!(bet.has_won());
+/// assert!(bet.has_won(WINNER_NUMBER));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,15 +100,15 @@ impl<'a> Bet<'a> {
         Ok(())
     }
 
-    /// True if this bet wins.
-    pub fn has_won(&self) -> bool {
-        self.number == WINNER_NUMBER
+    /// True if this bet wins in a round with this `winning_number`.
+    pub fn has_won(&self, winning_number: u32) -> bool {
+        self.number == winning_number
     }
 }
 
-/// True if `bet` wins: [`Bet::has_won`] under the course's name.
+/// True if `bet` wins in a round of the course: [`Bet::has_won`] under the course's name.
 pub fn has_won(bet: &Bet<'_>) -> bool {
-    bet.has_won()
+    bet.has_won(WINNER_NUMBER)
 }
 
 /// Reason why a bet is not valid. The text names the field and says what would be valid.

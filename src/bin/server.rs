@@ -119,7 +119,7 @@ fn configure() -> Result<ServerConfig, ConfigError> {
     logging::set_level(config.logging_level);
     event!(Debug, "config", success, "port": config.port, "listen_backlog": config.listen_backlog,
         "logging_level": config.logging_level, "ip": config.ip, "num_agencies": config.num_agencies,
-        "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
+        "winning_number": config.winning_number, "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
     settings.warn_about_unknown();
     log_access(&config);
     Ok(config)
@@ -160,10 +160,14 @@ fn read_level_again() {
 /// The core and the ledger as the last run left them.
 fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<DiskFile>), ServerError> {
     let files = file::open(&config.storage_filepath)?;
-    let mut restore = Restore::new(Lottery::new(config.num_agencies));
-    let (ledger, summary) = FileLedger::recover(files, config.storage_sync, |step| restore.step(step))?;
+    let lottery = Lottery::new(config.num_agencies).with_winning_number(config.winning_number);
+    let mut restore = Restore::new(lottery);
+    let (ledger, summary) = FileLedger::recover(files, config.storage_sync, &mut restore)?;
     event!(Info, "recover", success, "bets": summary.bets, "agencies_closed": summary.agencies_closed,
         "truncated_bytes": summary.truncated_bytes, "verified_bytes": summary.verified_bytes);
+    if summary.is_drawn_now {
+        event!(Info, "sorteo", success);
+    }
     let admin = config.admin_address.map_or(0, |_| admin::MAX_CLIENTS + 1);
     let connections = config.limits.connections_of(config.num_agencies);
     let connections = descriptors::allow_connections(connections, admin);

@@ -19,6 +19,7 @@
 //! | `input`, `output` | bytes that wait to be applied, replies that wait to be sent |
 //! | `requests` | messages and what each does |
 //! | `batch` | RegisterBets: all of it or nothing |
+//! | `restore` | the round that a stored history adds up to |
 //! | `replies` | answers to bytes, the draw |
 //! | `echo` | the course's echo sessions |
 //! | `speakers` | the one connection of each agency |
@@ -310,6 +311,7 @@ impl Central {
         self.commit.rows.clear();
         self.commit.rows.shrink_to(KEPT_ROW_BYTES);
         self.commit.closings.clear();
+        self.commit.draw = None;
         let is_draw = match not_stored {
             None => self.lottery.commit(),
             Some(_) => {

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::restore::{self, terms};
 use super::session::{Order, Speaking, State, Version, Winners};
 use super::{Answer, Central, ConnectionId, Now};
 use crate::ledger::Closing;
@@ -216,9 +217,12 @@ impl Central {
 
     /// Moves the closings that the lottery has staged into the commit.
     pub(super) fn stage_closings(&mut self) {
-        let agencies = self.lottery.agencies();
-        let closings = self.lottery.staged_closings().map(|(agency, bets)| Closing { agency, bets, agencies });
+        let terms = terms(&self.lottery);
+        let closings = self.lottery.staged_closings().map(|(agency, bets)| Closing { agency, bets, terms });
         self.commit.closings.extend(closings);
+        if !self.commit.closings.is_empty() {
+            self.commit.draw = restore::draw(&self.lottery);
+        }
     }
 }
 

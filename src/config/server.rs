@@ -57,9 +57,11 @@ config! {
         log_format: LogFormat = "LOG_FORMAT", "text";
         /// agencies of the round; the draw waits for all of them
         num_agencies: u32 = "NUM_AGENCIES", "5", Whole(0, 100_000);
+        /// number that wins the draw; the first closing fixes it for the round
+        winning_number: u32 = "WINNING_NUMBER", "7574", Whole(0, 9_999);
         /// pause between two lines of the log that name the agencies the draw waits for
         reminder_interval: Duration = "REMINDER_INTERVAL", "1m";
-        /// file of the bets; its companions .closed and .state are beside it
+        /// file of the bets; its companions .closed, .state and .draw are beside it
         storage_filepath: PathBuf = "STORAGE_FILEPATH", "./bets.csv";
         /// always: acknowledged bets survive a power loss; never: they survive only the death of the process
         storage_sync: SyncPolicy = "STORAGE_SYNC", "always";

@@ -10,6 +10,10 @@
 
 pub mod file;
 
+use std::error::Error;
+
+use serde::Deserialize;
+
 use crate::bet::Bet;
 use crate::buffer::Buffer;
 
@@ -20,6 +24,8 @@ pub struct Commit {
     pub rows: Buffer,
     /// The agencies that close. Every bet of theirs is stored before or in this commit.
     pub closings: Vec<Closing>,
+    /// The draw, if these closings are the last. It is stored before any agency is told its winners.
+    pub draw: Option<Draw>,
 }
 
 impl Commit {
@@ -36,9 +42,38 @@ pub struct Closing {
     pub agency: u32,
     /// The number of bets that it closes with.
     pub bets: u64,
-    /// The number of agencies of the round. It is fixed from the first closing on: with another number the draw could
-    /// happen twice.
+    /// The terms of the round, fixed by the first closing.
+    pub terms: Terms,
+}
+
+/// The terms of a round. With others the draw could happen twice, or have other winners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The number of agencies.
     pub agencies: u32,
+    /// The number that wins.
+    pub winning_number: u32,
+}
+
+/// The draw of a round, in which every agency has closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The terms of the round.
+    pub terms: Terms,
+    /// Every agency, in order.
+    pub agencies: Vec<AgencyDraw>,
+}
+
+/// The part of an agency in the draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgencyDraw {
+    /// The agency, from 1.
+    pub agency: u32,
+    /// Its bets.
+    pub bets: u64,
+    /// The winners among them.
+    pub winners: u64,
 }
 
 /// The outcome of a commit.
@@ -65,11 +100,26 @@ pub trait Ledger {
     fn poll(&mut self) -> Option<Outcome>;
 }
 
+/// The round that a recovered history adds up to.
+pub trait Replay {
+    /// Reason why a step can't be of this round.
+    type Refusal: Error + 'static;
+
+    /// Counts a step.
+    ///
+    /// # Errors
+    /// The refusal of the step.
+    fn replay(&mut self, step: Recovered<'_>) -> Result<(), Self::Refusal>;
+
+    /// The draw, if every agency has closed.
+    fn draw(&mut self) -> Option<Draw>;
+}
+
 /// One step of a recovered history, in the order in which it was stored.
 #[derive(Clone, Copy, Debug)]
 pub enum Recovered<'a> {
-    /// The number of agencies of the round. It is the first step, if any agency has closed.
-    Agencies(u32),
+    /// The terms of the round. It is the first step, if any agency has closed.
+    Terms(Terms),
     /// A bet.
     Bet(&'a Bet<'a>),
     /// A closing. It follows the bets of its agency.

@@ -47,8 +47,7 @@ fn the_server_allocates_no_more_for_a_hundred_bets_than_for_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let files = file::open(&folder.path().join("bets.csv")).expect("opened");
     let mut restore = Restore::new(Lottery::new(1));
-    let recovered = FileLedger::recover(files, SyncPolicy::Never, |step| restore.step(step));
-    let (mut ledger, _) = recovered.expect("empty files");
+    let (mut ledger, _) = FileLedger::recover(files, SyncPolicy::Never, &mut restore).expect("empty files");
     let mut central = Central::new(Limits::default(), None, restore.finish());
     let id = SlotMap::new().insert(());
     central.connect(id, IpAddr::V4(Ipv4Addr::LOCALHOST), Now::read());

@@ -16,6 +16,7 @@ mod credentials;
 mod deadlines;
 mod descriptors;
 mod documents;
+mod draw;
 mod echo;
 mod echo_check;
 mod fairness;

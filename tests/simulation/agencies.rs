@@ -54,7 +54,7 @@ impl Agency {
             number: if random.one_in(3) { WINNER_NUMBER } else { random.u32(0..100) },
         };
         let bets: Rc<[Bet<'static>]> = (0..bets).map(bet).collect();
-        let winners = bets.iter().filter(|bet| bet.has_won()).map(|bet| bet.document).collect();
+        let winners = bets.iter().filter(|bet| bet.has_won(WINNER_NUMBER)).map(|bet| bet.document).collect();
         let rows = bets.iter().map(|bet| row(*bet)).collect();
         Agency {
             number,

@@ -141,7 +141,7 @@ impl World {
             count(Happening::LegacyFinished);
         }
         agency.is_told = true;
-        self.invariants.check_winners(agency, told)?;
+        self.invariants.check_winners(&self.disk.borrow(), self.climate.settings.sync, agency, told)?;
         self.hang_up(index, End::Closed);
         self.clients.swap_remove(index);
         Ok(())

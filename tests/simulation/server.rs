@@ -10,8 +10,8 @@ use fastrand::Rng;
 use loteria::bet::Day;
 use loteria::buffer::Buffer;
 use loteria::central::{Central, ConnectionId, Limits, Now, Restore, Wants};
-use loteria::ledger::Recovered;
 use loteria::ledger::file::{FileLedger, RecoveryError, Summary, SyncPolicy};
+use loteria::ledger::{Draw, Recovered, Replay};
 use loteria::lottery::{Contradiction, Lottery};
 use loteria::protocol::{ErrorCode, Message};
 use loteria::server::turn::{self, Ready, Server, TurnError};
@@ -87,6 +87,24 @@ pub struct Process {
     pub fault: Option<String>,
 }
 
+/// A lottery whose history is recovered.
+struct Restoring<'r>(&'r mut Restore);
+
+impl Replay for Restoring<'_> {
+    type Refusal = Contradiction;
+
+    fn replay(&mut self, step: Recovered<'_>) -> Result<(), Contradiction> {
+        match step {
+            Recovered::Closing(_) if makes(Mistake::ClosedForgotten) => Ok(()),
+            step => self.0.step(step),
+        }
+    }
+
+    fn draw(&mut self) -> Option<Draw> {
+        self.0.draw()
+    }
+}
+
 /// Bytes echoed so far, seen while a commit is in flight.
 struct EchoedInFlight {
     /// The number of the commit.
@@ -105,11 +123,7 @@ impl Process {
     ) -> Result<(Process, Summary), RecoveryError<Contradiction>> {
         let files = Disk::open(disk, &life);
         let mut restore = Restore::new(Lottery::new(settings.agencies));
-        let replay = |step: Recovered<'_>| match step {
-            Recovered::Closing(_) if makes(Mistake::ClosedForgotten) => Ok(()),
-            step => restore.step(step),
-        };
-        let (file, summary) = FileLedger::recover(files, settings.sync, replay)?;
+        let (file, summary) = FileLedger::recover(files, settings.sync, &mut Restoring(&mut restore))?;
         disk.borrow_mut().end_recovery();
         let desk = Rc::new(RefCell::new(Desk::new(settings.temper)));
         let ledger = SimulatedLedger {

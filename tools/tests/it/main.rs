@@ -3,6 +3,7 @@
 mod archive;
 mod data;
 mod demo;
+mod files;
 
 use std::process::{Command, Output};
 
