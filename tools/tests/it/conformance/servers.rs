@@ -1,0 +1,94 @@
+//! Servers under test: this project's, and one in Python that is wrong if asked.
+
+use std::fs;
+use std::thread;
+
+use loteria_tools::Programs;
+
+use super::{breaks, conformance, conforms, lasting_port, server_double};
+use crate::loteria;
+
+const AGENCIES: &str = "60";
+
+/// Tests this project's server with more of its environment, and more options.
+fn test_ours(environment: &str, options: &[&str]) -> (std::process::Output, String) {
+    let (folder, port) = (tempfile::tempdir().expect("a folder"), lasting_port());
+    let server = Programs::beside_this().expect("the path of this program").server;
+    let command = format!(
+        "env SERVER_PORT={port} NUM_AGENCIES={AGENCIES} SERVER_LISTEN_BACKLOG=100 STORAGE_FILEPATH={}/bets.csv \
+         SILENCE_TIMEOUT=3s MESSAGE_TIMEOUT=3s {environment} {}",
+        folder.path().display(),
+        server.display()
+    );
+    let address = format!("127.0.0.1:{port}");
+    let arguments = ["server", &address, "--agencies", AGENCIES, "--patience", "20", "--command", &command];
+    conformance(&[&arguments, options].concat())
+}
+
+#[test]
+fn our_server_meets_every_requirement() {
+    let (output, table) = test_ours("", &[]);
+    conforms(&output, &table, &["S-13", "S-14", "S-43", "S-44"]);
+}
+
+#[test]
+fn our_server_meets_the_requirements_about_credentials() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, junit) = (folder.path().join("credentials"), folder.path().join("junit.xml"));
+    let lines: String = (1..=60).map(|agency| format!("{agency} = secreto-{agency}\n")).collect();
+    fs::write(&file, lines).expect("written");
+    let environment = format!("AGENCIES_FILE={}", file.display());
+    let junit_option = junit.display().to_string();
+    let (output, table) = test_ours(&environment, &["--credential", "secreto-{id}", "--junit", &junit_option]);
+    assert_eq!(output.status.code(), Some(0), "{table}");
+    assert_eq!(super::with_verdict(&table, "passed"), ["S-13", "S-14"], "{table}");
+    let xml = fs::read_to_string(junit).expect("the report");
+    assert!(xml.contains("tests=\"45\" failures=\"0\" skipped=\"43\""), "{xml}");
+}
+
+/// The table of the server in Python with these faults.
+fn test_double(faults: &str) -> (std::process::Output, String) {
+    let (folder, port) = (tempfile::tempdir().expect("a folder"), lasting_port());
+    let journal = folder.path().join("journal").display().to_string();
+    let server = server_double();
+    let command =
+        format!("python3 {server} --port {port} --agencies {AGENCIES} --journal {journal} --faults '{faults}'");
+    let address = format!("127.0.0.1:{port}");
+    conformance(&["server", &address, "--agencies", AGENCIES, "--patience", "6", "--command", &command])
+}
+
+#[test]
+fn a_server_written_from_the_page_meets_every_requirement() {
+    let (output, table) = test_double("");
+    conforms(&output, &table, &["S-13", "S-14", "S-43", "S-44"]);
+}
+
+/// Faults of the server in Python that do not hide each other, and the requirements that they break.
+const WRONG: &[(&str, &[&str])] = &[
+    ("checksum,partial,ack,versions,silence", &["S-5", "S-7", "S-9", "S-15", "S-17", "S-22", "S-41"]),
+    ("behind-refused,future,empty,closes-once,half-a-message", &["S-16", "S-18", "S-19", "S-24", "S-42"]),
+    ("draws-early,two-speakers,words,resets", &["S-10", "S-27", "S-28", "S-29", "S-35", "S-38"]),
+    ("volatile,half-closed,types", &["S-4", "S-7", "S-21", "S-22", "S-33", "S-34"]),
+    ("deaf,winners-once", &["S-29", "S-31"]),
+    ("ghost,swapped", &["S-9", "S-22", "S-31", "S-35", "S-36", "S-37"]),
+];
+
+#[test]
+fn a_wrong_server_breaks_exactly_the_requirements_of_its_faults() {
+    // They mostly wait.
+    thread::scope(|scope| {
+        for (faults, broken) in WRONG {
+            scope.spawn(move || {
+                let (output, table) = test_double(faults);
+                breaks(&output, &table, broken);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_round_with_too_few_agencies_is_refused_with_the_number() {
+    let output = loteria(&["conformance", "server", "127.0.0.1:1", "--agencies", "5"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && error.contains("must have at least "), "{error}");
+}
