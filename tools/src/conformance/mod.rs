@@ -66,7 +66,7 @@ struct ServerOptions {
     /// Credential of each agency, with its number in place of {id}
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     credential: Option<String>,
-    /// Seconds after which the server has closed whatever is incomplete
+    /// Seconds within which whatever must come has come, the server's time limits included
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
     #[command(flatten)]
@@ -87,6 +87,9 @@ struct AgencyOptions {
     /// Seconds within which the agency wants a whole reply
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     reply_timeout: u64,
+    /// Seconds within which whatever else must come has come
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    patience: u64,
     /// Number of tests at the same time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u16).range(1..))]
     jobs: u16,
@@ -156,6 +159,7 @@ fn test_agency(options: &AgencyOptions) -> Report {
         command: options.command.clone(),
         is_exact: !options.simple,
         reply_timeout: Duration::from_secs(options.reply_timeout),
+        patience: Duration::from_secs(options.patience),
         winning_number: options.shared.winning_number,
         jobs: options.jobs.into(),
     })

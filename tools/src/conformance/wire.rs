@@ -13,11 +13,11 @@ pub const ACK: &[u8] = &[0, 4];
 pub const ALL_BETS_SENT: &[u8] = &[0, 5];
 pub const REQUEST_WINNERS: &[u8] = &[0, 6];
 
-/// Longest time for anything that must come: the programs under test may share a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-
 /// Time in which something that must not come would have come.
 pub const QUIET: Duration = Duration::from_millis(300);
+
+/// Time between two bytes that must arrive apart.
+pub const BETWEEN_PIECES: Duration = Duration::from_millis(3);
 
 /// A bet, valid or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,19 +191,21 @@ pub fn refused(version: u16, code: u16) -> Seen {
 #[derive(Debug)]
 pub struct Wire {
     socket: TcpStream,
+    /// Longest time for anything that must come.
+    patience: Duration,
     received: Vec<u8>,
 }
 
 impl Wire {
-    pub fn new(socket: TcpStream) -> Wire {
+    pub fn new(socket: TcpStream, patience: Duration) -> Wire {
         // Fails on a connection that is gone, which the next read reports.
         let _ = socket.set_nodelay(true);
-        let _ = socket.set_write_timeout(Some(PATIENCE));
-        Wire { socket, received: Vec::new() }
+        let _ = socket.set_write_timeout(Some(patience));
+        Wire { socket, patience, received: Vec::new() }
     }
 
-    pub fn connect(address: SocketAddr) -> std::io::Result<Wire> {
-        Ok(Wire::new(TcpStream::connect_timeout(&address, PATIENCE)?))
+    pub fn connect(address: SocketAddr, patience: Duration) -> std::io::Result<Wire> {
+        Ok(Wire::new(TcpStream::connect_timeout(&address, patience)?, patience))
     }
 
     /// Sends bytes. An error is seen by the next read.
@@ -226,13 +228,13 @@ impl Wire {
 
     /// Reads `count` bytes and drops them, unless the stream ends before.
     pub fn read_bytes(&mut self, count: usize) {
-        let _ = self.socket.set_read_timeout(Some(PATIENCE));
+        let _ = self.socket.set_read_timeout(Some(self.patience));
         let _ = self.socket.read_exact(&mut vec![0; count]);
     }
 
-    /// The next message, or what comes in its place, within [`PATIENCE`].
+    /// The next message, or what comes in its place, within its patience.
     pub fn read(&mut self) -> Seen {
-        self.read_within(PATIENCE)
+        self.read_within(self.patience)
     }
 
     pub fn read_within(&mut self, time: Duration) -> Seen {
@@ -252,8 +254,8 @@ impl Wire {
     }
 
     /// Bytes up to the end of the stream, and the end.
-    pub fn read_to_end(&mut self, time: Duration) -> (Vec<u8>, Seen) {
-        let until = Instant::now() + time;
+    pub fn read_to_end(&mut self) -> (Vec<u8>, Seen) {
+        let until = Instant::now() + self.patience;
         loop {
             if let Err(seen) = self.fill(until) {
                 return (std::mem::take(&mut self.received), seen);

@@ -6,7 +6,7 @@ use super::play::{Host, bets};
 use super::resumption::greeted;
 use super::{Agency, Play};
 use crate::conformance::report::{Verdict, ensure};
-use crate::conformance::wire::{PATIENCE, Seen, Wire};
+use crate::conformance::wire::{Seen, Wire};
 
 /// Sends `bytes` so slowly that each comes in time, and all of them do not. Gives how the agency ended it.
 fn drip(wire: &mut Wire, bytes: &[u8], agency: &Agency) -> Seen {
@@ -27,7 +27,7 @@ fn gives_up(what: &str, end: Seen) -> Verdict {
 }
 
 pub fn replies(agency: &Agency) -> Verdict {
-    let longest = agency.reply_timeout + PATIENCE;
+    let longest = agency.reply_timeout + agency.patience;
     let (mut play, mut host) = (Play::start(agency, bets(agency, 3))?, Host::new(agency, &[]));
     let mut wire = greeted(&mut play, &mut host)?;
     gives_up("no Welcome", wire.read_within(longest))?;
@@ -47,7 +47,7 @@ pub fn replies(agency: &Agency) -> Verdict {
 pub fn resets(agency: &Agency) -> Verdict {
     let (mut play, mut host) = (Play::start(agency, bets(agency, 3))?, Host::new(agency, &[]));
     let mut wire = greeted(&mut play, &mut host)?;
-    let end = wire.read_within(agency.reply_timeout + PATIENCE);
+    let end = wire.read_within(agency.reply_timeout + agency.patience);
     ensure(end == Seen::Reset, "a reset of a connection that was given up", end)
 }
 

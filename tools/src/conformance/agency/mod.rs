@@ -29,6 +29,8 @@ pub struct Agency {
     pub is_exact: bool,
     /// The time within which it wants a whole reply.
     pub reply_timeout: Duration,
+    /// The longest time for anything that must come, beside that one.
+    pub patience: Duration,
     pub winning_number: u32,
     /// Number of tests that run at the same time.
     pub jobs: usize,

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{AGENCY, Agency};
 use crate::conformance::report::{Unmet, Verdict, ensure};
-use crate::conformance::wire::{Bet, PATIENCE, Seen, Wire, checksum, refused};
+use crate::conformance::wire::{Bet, Seen, Wire, checksum, refused};
 
 /// A running agency and the server that it connects to.
 pub struct Play {
@@ -19,6 +19,7 @@ pub struct Play {
     pub bets: Vec<Bet>,
     listener: TcpListener,
     process: Process,
+    patience: Duration,
     // Removed when the agency is gone.
     _folder: TempDir,
 }
@@ -58,14 +59,14 @@ impl Play {
             let mut command = Command::new(&words[0]);
             command.args(&words[1..]).envs(values.iter().map(|(_, name, value)| (name, value)));
             let process = Process::start(&mut command, |_| ())?;
-            Ok(Play { bets, listener, process, _folder: folder })
+            Ok(Play { bets, listener, process, patience: agency.patience, _folder: folder })
         };
         play().map_err(|error| Unmet::failed("the agency starts", error))
     }
 
     /// The next connection of the agency.
     pub fn accept(&mut self) -> Result<Wire, Unmet> {
-        self.accept_within(PATIENCE)?.ok_or_else(|| self.unmet("a connection"))
+        self.accept_within(self.patience)?.ok_or_else(|| self.unmet("a connection"))
     }
 
     /// The next connection, if there is one in `time`.
@@ -75,7 +76,7 @@ impl Play {
             match self.listener.accept() {
                 Ok((socket, _)) => {
                     socket.set_nonblocking(false).map_err(|error| Unmet::failed("a connection", error))?;
-                    return Ok(Some(Wire::new(socket)));
+                    return Ok(Some(Wire::new(socket, self.patience)));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(Unmet::failed("a connection", error)),
@@ -126,7 +127,7 @@ impl Play {
         }
         drop(wire);
         let expected = format!("{what}: the agency fails and does not connect again");
-        if let Some(mut again) = self.accept_within(PATIENCE)? {
+        if let Some(mut again) = self.accept_within(self.patience)? {
             return Err(Unmet::failed(expected, format_args!("a connection with {}", again.read())));
         }
         let code = self.exit_code()?;
@@ -137,7 +138,7 @@ impl Play {
 
     /// The exit code of the agency, once it has ended.
     pub fn exit_code(&mut self) -> Result<Option<i32>, Unmet> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.patience;
         loop {
             match self.process.status() {
                 Ok(Some(status)) => return Ok(status.code()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::play::{Host, bets};
 use super::{Agency, Play};
 use crate::conformance::report::{Unmet, Verdict, ensure, must};
-use crate::conformance::wire::{Bet, PATIENCE, QUIET, Seen, Wire, encoded};
+use crate::conformance::wire::{BETWEEN_PIECES, Bet, QUIET, Seen, Wire, encoded};
 
 pub fn round(agency: &Agency) -> Verdict {
     let mut play = Play::start(agency, bets(agency, 700))?;
@@ -40,16 +40,13 @@ pub fn short_messages(agency: &Agency) -> Verdict {
     Ok(())
 }
 
-/// Time between two bytes, so that they arrive apart.
-const BETWEEN_BYTES: Duration = Duration::from_millis(3);
-
 /// Replies byte by byte, and replies to batches all at once.
 pub fn pieces(agency: &Agency) -> Verdict {
     let mut play = Play::start(agency, bets(agency, 700))?;
     let (mut host, mut wire) = (Host::new(agency, &[]), play.accept()?);
     let mut acknowledgements = Vec::new();
     loop {
-        let message = wire.read_within(if acknowledgements.is_empty() { PATIENCE } else { QUIET / 3 });
+        let message = wire.read_within(if acknowledgements.is_empty() { agency.patience } else { QUIET / 3 });
         if message == Seen::Nothing {
             wire.send(&std::mem::take(&mut acknowledgements));
             continue;
@@ -59,7 +56,7 @@ pub fn pieces(agency: &Agency) -> Verdict {
             Some(reply) => {
                 for byte in reply.bytes() {
                     wire.send(&[byte]);
-                    thread::sleep(BETWEEN_BYTES);
+                    thread::sleep(BETWEEN_PIECES);
                 }
                 if matches!(reply, Seen::InformWinners(_)) {
                     break;
@@ -170,7 +167,7 @@ pub fn stops_at_a_code(agency: &Agency) -> Verdict {
 fn no_version(agency: &Agency) -> Verdict {
     let (mut play, host) = (Play::start(agency, bets(agency, 3))?, Host::new(agency, &[]));
     let mut versions = Vec::new();
-    while let Some(mut wire) = play.accept_within(PATIENCE)? {
+    while let Some(mut wire) = play.accept_within(agency.patience)? {
         match host.read(&mut wire) {
             Seen::Hello { version, .. } if !versions.contains(&version) => versions.push(version),
             seen => return Err(Unmet::failed("code 11: no Hello of that version again", seen)),

@@ -14,10 +14,11 @@ pub fn closes(server: &Server, agency: u32) -> Verdict {
 
 pub fn repeated(server: &Server, agency: u32) -> Verdict {
     let mut wire = server.greet(agency)?;
+    stores(&mut wire, &[server.bet(agency, 1)])?;
     wire.send(ALL_BETS_SENT);
-    stands(&mut wire, agency, 0, 1)?;
+    stands(&mut wire, agency, 1, 1)?;
     wire.send(ALL_BETS_SENT).send(ALL_BETS_SENT);
-    stands(&mut wire, agency, 0, 1)
+    stands(&mut wire, agency, 1, 1)
 }
 
 pub fn without_bets(server: &Server, agency: u32) -> Verdict {

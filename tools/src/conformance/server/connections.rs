@@ -2,7 +2,7 @@
 
 use super::{Server, refuses, stands, stores, welcomed};
 use crate::conformance::report::{Unmet, Verdict, ensure, must};
-use crate::conformance::wire::{ACK, ALL_BETS_SENT, PATIENCE, Seen, batch, hello};
+use crate::conformance::wire::{ACK, ALL_BETS_SENT, Seen, batch, hello};
 
 pub fn takeover(server: &Server, agency: u32) -> Verdict {
     let mut older = server.greet(agency)?;
@@ -26,7 +26,7 @@ pub fn final_count(server: &Server, agency: u32) -> Verdict {
     let mut older = server.greet(agency)?;
     older.send(begin);
     let mut newer = server.greet(agency)?;
-    older.send(end).send(&bytes).read_to_end(PATIENCE);
+    older.send(end).send(&bytes).read_to_end();
     stands(&mut newer, agency, 0, 0)
 }
 
@@ -45,6 +45,7 @@ pub fn stays_open(server: &Server, agency: u32) -> Verdict {
     welcomed(&mut wire, agency)?;
     refuses("a Hello of another agency", 4, &wire.send(&hello(1, 1, "")).read())?;
     welcomed(&mut wire, agency)?;
+    stores(&mut wire, &[server.bet(agency, 1)])?;
     wire.send(ALL_BETS_SENT);
     refuses("a batch of a closed agency", 6, &wire.send(&batch(&[server.bet(agency, 1)])).read())?;
     welcomed(&mut wire, agency).map(|_| ())
@@ -63,7 +64,7 @@ pub fn without_agency(server: &Server, _: u32) -> Verdict {
     let (mut silent, mut anonymous) = (server.connect()?, server.connect()?);
     anonymous.send(ACK);
     for (what, wire) in [("that says nothing", &mut silent), ("that says no Hello", &mut anonymous)] {
-        let seen = wire.read_to_end(server.patience).1;
+        let seen = wire.read_to_end().1;
         ensure(seen != Seen::Nothing, format_args!("the end of a connection {what}, see --patience"), seen)?;
     }
     Ok(())
@@ -72,14 +73,14 @@ pub fn without_agency(server: &Server, _: u32) -> Verdict {
 pub fn half_a_message(server: &Server, agency: u32) -> Verdict {
     let bytes = batch(&[server.bet(agency, 1)]);
     let mut wire = server.greet(agency)?;
-    let seen = wire.send(&bytes[..bytes.len() / 2]).read_to_end(server.patience).1;
+    let seen = wire.send(&bytes[..bytes.len() / 2]).read_to_end().1;
     ensure(seen != Seen::Nothing, "the end of a connection with half a message, see --patience", seen)
 }
 
 /// The line comes back, or nothing.
 pub fn other_protocols(server: &Server, _: u32) -> Verdict {
     let line = b"GET / HTTP/1.1\n";
-    let (bytes, end) = server.connect()?.send(line).read_to_end(PATIENCE);
+    let (bytes, end) = server.connect()?.send(line).read_to_end();
     if bytes != line && !bytes.is_empty() {
         return Err(Unmet::failed("the line back, or nothing", Seen::Undefined(bytes)));
     }

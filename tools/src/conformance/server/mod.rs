@@ -21,7 +21,7 @@ use loteria_tools::Process;
 
 use super::report::{Report, Unmet, Verdict, must};
 use super::requirements::{PROTOCOL, malformed};
-use super::wire::{Bet, PATIENCE, Seen, Wire, batch, hello};
+use super::wire::{Bet, Seen, Wire, batch, hello};
 
 /// A server under test.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Server {
     pub winning_number: u32,
     /// The credential of an agency, with its number in place of `{id}`.
     pub credential: Option<String>,
-    /// The longest time after which it closes what is incomplete.
+    /// The longest time for anything that must come, its time limits included.
     pub patience: Duration,
     /// The shell command that starts it.
     pub command: Option<String>,
@@ -129,8 +129,8 @@ impl Server {
         let Some(command) = &self.command else { return Ok(()) };
         let process = Process::start(Command::new("sh").args(["-c", &format!("exec {command}")]), |_| ())?;
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
-        let until = Instant::now() + PATIENCE;
-        while let Err(error) = Wire::connect(self.address) {
+        let until = Instant::now() + self.patience;
+        while let Err(error) = Wire::connect(self.address, self.patience) {
             if Instant::now() > until {
                 return Err(error);
             }
@@ -150,7 +150,7 @@ impl Server {
     }
 
     fn connect(&self) -> Result<Wire, Unmet> {
-        Wire::connect(self.address).map_err(|error| Unmet::failed("a connection", error))
+        Wire::connect(self.address, self.patience).map_err(|error| Unmet::failed("a connection", error))
     }
 
     /// Connects, and sends a Hello of version 1 that must be welcome.

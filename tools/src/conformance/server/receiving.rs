@@ -1,8 +1,10 @@
 //! S-1 to S-7: bytes to messages.
 
+use std::thread;
+
 use super::{Server, refuses, welcomed};
 use crate::conformance::report::{Unmet, Verdict, must};
-use crate::conformance::wire::{ACK, Bet, Seen, batch, hello};
+use crate::conformance::wire::{ACK, BETWEEN_PIECES, Bet, Seen, batch, hello};
 
 pub fn pieces(server: &Server, agency: u32) -> Verdict {
     let bytes = [hello(1, agency, ""), batch(&[server.bet(agency, 1), server.bet(agency, 2)])].concat();
@@ -10,6 +12,7 @@ pub fn pieces(server: &Server, agency: u32) -> Verdict {
         let mut wire = server.connect()?;
         for bytes in bytes.chunks(piece) {
             wire.send(bytes);
+            thread::sleep(BETWEEN_PIECES);
         }
         let what = format!("Hello and a batch in pieces of {piece} bytes");
         if !matches!(wire.read(), Seen::Welcome { .. }) {

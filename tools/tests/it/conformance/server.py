@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """A server for tests of the conformance kit, written from protocol.md: the standard library, a thread for each connection.
 
-    server.py --port 12345 --agencies 60 --journal FILE [--faults NAME,NAME]
+    server.py --port 12345 --agencies 60 --journal FILE [--credential TEXT] [--faults NAME,NAME]
 
 Each fault makes it wrong in one way, see FAULTS.
 """
 
 import argparse
+import select
 import socket
 import struct
 import threading
@@ -17,7 +18,8 @@ import zlib
 FAULTS = (
     "checksum", "partial", "behind-refused", "volatile", "draws-early", "winners-once", "two-speakers", "ghost", "resets",
     "deaf", "half-closed", "words", "ack", "versions", "future", "empty", "closes-once", "silence", "half-a-message",
-    "swapped", "types",
+    "swapped", "types", "one-piece", "small", "disorder", "lengths", "welcome", "strict", "any-agency", "open-door",
+    "any-credential", "remembers", "never-closes", "wants-bets", "silent-7", "tells-once", "hangs", "talks",
 )
 WINNING_NUMBER = 7574
 FIRST_DAY, DAY = -25567 * 86400, 86400
@@ -31,7 +33,7 @@ class Over(Exception):
 
 class Round:
     def __init__(self, options):
-        self.agencies, self.faults = options.agencies, options.faults
+        self.agencies, self.faults, self.credential = options.agencies, options.faults, options.credential
         self.lock = threading.RLock()
         self.bets = {agency: [] for agency in range(1, self.agencies + 1)}
         self.closed, self.parked, self.speakers = set(), [], {}
@@ -81,12 +83,15 @@ class Connection(threading.Thread):
         self.round, self.socket, self.serial = round_, peer, serial
         self.faults, self.accepted_at = round_.faults, time.monotonic()
         self.agency, self.version, self.said_hello, self.broken = None, 1, False, None
-        self.is_parked = self.is_over = False
+        self.is_parked = self.is_over = self.is_told = False
+        self.held, self.has_held = b"", False
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(self):
         try:
             if self.receive(1, None) != b"\0":
+                if "talks" in self.faults:
+                    self.refuse(1)
                 raise Over
             first = b"\0"
             while True:
@@ -122,7 +127,11 @@ class Connection(threading.Thread):
         return data
 
     def end_of_input(self):
+        if self.held:
+            self.send(b"")
         while self.is_parked and not self.round.is_drawn() and "half-closed" not in self.faults:
+            time.sleep(0.005)
+        while "hangs" in self.faults and not self.round.is_drawn():
             time.sleep(0.005)
         with self.round.lock:  # The draw is told under it.
             raise Over
@@ -132,17 +141,21 @@ class Connection(threading.Thread):
         read = lambda form: struct.unpack(form, self.receive(struct.calcsize(form), began))
         (kind,) = struct.unpack(">H", first + self.receive(1, began))
         body = None
+        is_stranger = self.round.credential and not self.said_hello and "open-door" not in self.faults
+        if is_stranger and kind not in (4, 8):
+            self.refuse(8)
         if kind == 1:
             body = self.read_batch(read)
         elif kind == 8:
             (version,) = read(">H")
             if version not in (1, 2) and "versions" not in self.faults:
                 self.refuse(11)
+            if "one-piece" in self.faults and len(self.socket.recv(6, socket.MSG_PEEK)) < 6:
+                raise Over
             agency, length = read(">IH")
             if length > 255:
                 self.refuse(3)
-            read(f">{length}s")
-            body = version, agency
+            body = version, agency, read(f">{length}s")[0]
         elif kind not in (4, 5, 6) and not (kind == 12 and "types" in self.faults):
             self.refuse(1)
         with self.round.lock:
@@ -154,13 +167,13 @@ class Connection(threading.Thread):
 
     def read_batch(self, read):
         (count,) = read(">I")
-        if count > 1024:
+        if count > (100 if "small" in self.faults else 1024):
             self.refuse(3)
         bets = []
         for _ in range(count):
             (length,) = read(">Q")
             if not 28 <= length <= 65536:
-                self.refuse(3)
+                self.refuse(1 if "lengths" in self.faults else 3)
             bets.append(struct.pack(">Q", length) + read(f">{length}s")[0])
         return bets
 
@@ -177,10 +190,17 @@ class Connection(threading.Thread):
             self.hello(*body)
 
     def send(self, data):
+        if "disorder" in self.faults and data == b"\0\2" and not self.has_held and self.has_more():
+            self.held, self.has_held = data, True
+            return
+        data, self.held = data + self.held, b""
         try:
             self.socket.sendall(data)
         except OSError:
             pass
+
+    def has_more(self):
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def refuse(self, code, position=0):
         if self.version == 2 and "words" not in self.faults:
@@ -190,17 +210,24 @@ class Connection(threading.Thread):
         if code not in STAYS_OPEN:
             raise Over
 
-    def hello(self, version, agency):
+    def hello(self, version, agency, credential):
         self.version = version
+        expected = (self.round.credential or "").replace("{id}", str(agency)).encode()
+        if self.round.credential and "any-credential" not in self.faults:
+            if credential != expected or agency not in self.round.bets:
+                self.refuse(8)
         if agency not in self.round.bets:
-            self.refuse(5)
+            self.refuse(7 if "any-agency" in self.faults else 5)
         if self.agency not in (None, agency):
-            return self.refuse(4)
+            self.refuse(4)
+            if "strict" in self.faults:
+                raise Over
+            return
         self.claim(agency)
         self.said_hello, self.broken = True, None
         bets = self.round.bets[agency]
         fields = struct.pack(">QB", len(bets), self.round.state(agency))
-        if version == 1:
+        if version == 1 and "welcome" not in self.faults:
             self.send(struct.pack(">H", 9) + fields)
         else:
             checksum = 0 if "checksum" in self.faults else zlib.crc32(b"".join(bets))
@@ -230,7 +257,7 @@ class Connection(threading.Thread):
         if code and "partial" in self.faults and position > 1:
             self.round.store(agency, bets[: position - 1])
         if code:
-            if self.said_hello:
+            if self.said_hello or "remembers" in self.faults:
                 self.broken = code
             if code == 6:
                 self.claim(agency)
@@ -250,11 +277,11 @@ class Connection(threading.Thread):
                 return 0, 0, 1
             return 7, 0, None
         if agency not in self.round.bets:
-            return 5, 0, None
+            return (7 if "any-agency" in self.faults else 5), 0, None
         speaker = self.round.speakers.get(agency)
         if speaker and speaker.serial > self.serial and not self.faults & {"ghost", "two-speakers"}:
             return 10, 0, agency
-        if agency in self.round.closed:
+        if agency in self.round.closed and "never-closes" not in self.faults:
             return 6, 0, agency
         for position, (code, named, is_early) in enumerate(faults, 1):
             if code == 3 or code == 2 and is_early:
@@ -266,11 +293,15 @@ class Connection(threading.Thread):
         return 0, 0, agency
 
     def all_bets_sent(self):
+        if not self.agency and "silent-7" in self.faults:
+            return
         if not self.agency:
             self.refuse(7)
         if self.broken and "behind-refused" not in self.faults:
             return self.refuse(self.broken)
         if self.agency in self.round.closed and "closes-once" in self.faults:
+            return self.refuse(6)
+        if "wants-bets" in self.faults and not self.round.bets[self.agency]:
             return self.refuse(6)
         self.round.close(self.agency)
 
@@ -284,6 +315,9 @@ class Connection(threading.Thread):
             self.round.parked.append(self)
 
     def inform(self):
+        if self.is_told and "tells-once" in self.faults:
+            return
+        self.is_told = True
         winners = [bet[-16:-12] for bet in self.round.bets[self.agency] if bet[-4:] == struct.pack(">I", WINNING_NUMBER)]
         if "winners-once" in self.faults:
             winners = list(dict.fromkeys(winners))
@@ -316,6 +350,7 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--agencies", type=int, required=True)
     parser.add_argument("--journal", required=True)
+    parser.add_argument("--credential", help="of each agency, with its number in place of {id}")
     parser.add_argument("--faults", default="", help="names, separated by commas")
     options = parser.parse_args()
     options.faults = set(filter(None, options.faults.split(",")))
