@@ -18,11 +18,12 @@ import socket
 import struct
 import sys
 import time
+import zlib
 
 REGISTER_BETS, REGISTER_BET_OK, REGISTER_BET_FAILED, _ACK, ALL_BETS_SENT = 1, 2, 3, 4, 5
-REQUEST_WINNERS, INFORM_WINNERS, HELLO, WELCOME = 6, 7, 8, 9
+REQUEST_WINNERS, INFORM_WINNERS, HELLO, WELCOME, REFUSED = 6, 7, 8, 10, 11
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 OPEN, CLOSED, DRAWN = range(3)
 MAX_PACKET_BYTES = 8192
 BATCH_HEAD = struct.Struct(">HI")  # type, number of bets
@@ -133,18 +134,21 @@ class Central:
         (got,) = self.read(">H", due)
         if got == REGISTER_BET_FAILED:
             self.refuse(*self.read(">H", due))
+        if got == REFUSED:
+            self.refuse(*self.read(">HI", due))
         if got != message_type:
             raise Refused(f"the server does not speak this protocol: message {got} instead of {message_type}")
         fields = self.read(">" + form, due)
         self.has_answered = True
         return fields, due
 
-    def refuse(self, code):
+    def refuse(self, code, position=0):
         self.has_answered = True
         if code not in CODES:
             raise Refused(f"the server does not speak this protocol: error code {code}")
         kind = {NOT_STORED: Passing, UNAVAILABLE: Passing, TAKEN_OVER: TakenOver}.get(code, Refused)
-        raise kind(f"the server refuses, code {code}")
+        bet = f" bet {position} of a batch" if position else ""
+        raise kind(f"the server refuses{bet}, code {code}")
 
     def read(self, form, due):
         size = struct.calcsize(form)
@@ -169,7 +173,7 @@ def converse(central, options, known):
     """One connection, from Hello to the documents of the winners. On those before, `known` bets were said to be stored."""
     credential = options.credential.encode()
     central.say(HELLO, struct.pack(">HIH", PROTOCOL_VERSION, options.id, len(credential)) + credential)
-    (stored, state), _ = central.expect(WELCOME, "QB")
+    (stored, state, checksum), _ = central.expect(WELCOME, "QBI")
     if state not in (OPEN, CLOSED, DRAWN):
         raise Refused(f"the server does not speak this protocol: state {state} of an agency")
     if stored < known:
@@ -177,20 +181,33 @@ def converse(central, options, known):
     central.stored = stored
     with open_bets(options.file) as file:
         rows = csv.reader(file)
-        held = sum(1 for _ in itertools.islice(rows, stored))
-        if held < stored:
-            raise Refused(f"the server has {stored} bets of this agency, and {options.file} holds only {held}")
+        bets = encode_rows(options.id, rows)
+        skip_stored(bets, stored, checksum, options.file)
         if state == OPEN:
-            send_bets(central, encode_rows(options.id, rows), options.window)
+            send_bets(central, bets, options.window)
             # Only now: bets of a batch refused after this could never be sent again.
             central.say(ALL_BETS_SENT)
-        elif next(rows, None) is not None:
+        elif next(bets, None) is not None:
             raise Refused(f"the agency has closed with {stored} bets, and {options.file} holds more")
     central.say(REQUEST_WINNERS)
     (count,), due = central.expect(INFORM_WINNERS, "Q", may_wait=True)
     if count > central.stored:
         raise Refused(f"the server tells {count} winners of the {central.stored} bets of this agency")
     return central.read(f">{count}I", due)
+
+
+def skip_stored(bets, stored, checksum, path):
+    """Skips the stored bets, which must be the first ones of the file."""
+    held, held_checksum = 0, 0
+    for bet in itertools.islice(bets, stored):
+        held, held_checksum = held + 1, zlib.crc32(bet, held_checksum)
+    if held < stored:
+        raise Refused(f"the server has {stored} bets of this agency, and {path} holds only {held}")
+    if held_checksum != checksum:
+        raise Refused(
+            f"the server has {stored} bets with checksum {checksum:08x}, and those of {path} have {held_checksum:08x}:"
+            " another file was sent before"
+        )
 
 
 def open_bets(path):

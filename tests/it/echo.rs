@@ -3,9 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::fixture::{
-    FakeServer, ROW, Server, lasting_port, programs, run, start, succeeded, wait_for, wait_for_nth,
-};
+use crate::fixture::{FakeServer, ROW, Server, lasting_port, programs, run, start, succeeded, wait_for, wait_for_nth};
 use loteria_tools::field;
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod backup;
 mod close;
+mod conformance;
 mod data;
 mod demo;
 mod round;
@@ -24,8 +25,8 @@ const INTERRUPTED: u8 = 130;
 /// The exit code of `status` for a server that answers and can't store bets.
 const UNHEALTHY: u8 = 3;
 
-/// Lotería Nacional: a demonstration of a whole round, bets to try the programs with, the state of a running server, and the
-/// care of the files of a round.
+/// Lotería Nacional: a demonstration of a whole round, bets to try the programs with, the state of a running server, the
+/// care of the files of a round, and tests of other implementations.
 #[derive(Parser)]
 #[command(name = "loteria", version)]
 struct Arguments {
@@ -42,6 +43,7 @@ enum Command {
     Winners(winners::Options),
     Backup(backup::Options),
     Close(close::Options),
+    Conformance(conformance::Options),
 }
 
 /// The end of a subcommand that a signal stopped.
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Winners(options) => winners::run(&options),
         Command::Backup(options) => backup::run(&options),
         Command::Close(options) => close::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
     };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     // The exit code still tells if this line is not read.

@@ -130,7 +130,7 @@ fn drawn() -> Lottery {
             lottery.restore_bet(&bet).expect("counted");
         }
         lottery.restore_tally(agency, bets, &[]);
-        lottery.restore_closing(agency, u64::from(bets), 4).expect("closed");
+        lottery.restore_closing(agency, u64::from(bets)).expect("closed");
     }
     lottery
 }

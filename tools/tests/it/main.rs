@@ -1,6 +1,7 @@
 //! The promises of the tool `loteria`, tested on the real program.
 
 mod archive;
+mod conformance;
 mod data;
 mod demo;
 mod files;
