@@ -3,6 +3,7 @@
 //! [`Process`] runs a program and collects its log; [`check`] compares the stored bets with those that were sent; [`http`]
 //! asks a server for what it shows.
 
+pub mod certificates;
 pub mod check;
 pub mod http;
 mod process;

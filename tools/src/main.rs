@@ -1,5 +1,6 @@
 //! `loteria`: the tool around the lottery. Each subcommand has a file of its own.
 
+mod certify;
 mod data;
 mod demo;
 mod status;
@@ -19,7 +20,8 @@ const INTERRUPTED: u8 = 130;
 /// The exit code of `status` for a server that answers and can't store bets.
 const UNHEALTHY: u8 = 3;
 
-/// Lotería Nacional: a demonstration of a whole round, bets to try the programs with, and the state of a running server.
+/// Lotería Nacional: a demonstration of a whole round, bets to try the programs with, certificates, and the state of a running
+/// server.
 #[derive(Parser)]
 #[command(name = "loteria", version)]
 struct Arguments {
@@ -32,6 +34,7 @@ enum Command {
     Demo(demo::Options),
     Data(data::Options),
     Status(status::Options),
+    Certificates(certify::Options),
 }
 
 /// The end of a subcommand that a signal stopped.
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Data(options) => data::run(&options),
         Command::Status(options) => status::run(&options),
+        Command::Certificates(options) => certify::run(&options),
     };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     // The exit code still tells if this line is not read.
