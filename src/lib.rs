@@ -43,6 +43,7 @@
 //! | [`protocol`] | messages to bytes and back, pure |
 //! | [`bet`] | the domain: a bet, its rows, and the fast room behind them |
 //! | [`config`] | settings of both programs |
+//! | [`tls`] | TLS of both programs, without I/O |
 //! | [`logging`], [`grace`] | the log contract; the end of a blocked program |
 //! | [`buffer`] | bytes put together where they leave from |
 //! | `planted` | deliberate mistakes for the simulator (feature `planted-faults`) |
@@ -65,3 +66,4 @@ mod planted;
 pub mod planted;
 pub mod protocol;
 pub mod server;
+pub mod tls;

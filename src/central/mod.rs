@@ -150,6 +150,11 @@ impl Central {
         self.sessions.len() >= self.limits.connections
     }
 
+    /// True if a connection without an agency may take so many bytes more.
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        self.budget.used() + bytes <= self.limits.anonymous_bytes
+    }
+
     /// The connection that was accepted first of those that speak for no agency.
     pub fn oldest_without_agency(&mut self) -> Option<ConnectionId> {
         let has_agency = |id| self.sessions.get(id).is_none_or(|session| session.agency().is_some());
@@ -182,6 +187,14 @@ impl Central {
             }
             Event::Turn => self.go_on(id, now),
             Event::Ended => self.end(id),
+            Event::Transport(bytes) => {
+                self.sessions[id].transport_bytes = bytes;
+                let has_room = self.charge(id);
+                debug_assert!(has_room, "the shell makes room first");
+            }
+            Event::Identified(agency) => self.sessions[id].identity = Some(agency),
+            Event::Insecure(first_byte) => self.refuse_insecure(id, first_byte),
+            Event::Failed => self.fail(id),
             Event::Sent(bytes) => self.take_sent(id, bytes, now),
             Event::Expired => self.expire(id, now),
             Event::Lost => {
@@ -319,6 +332,11 @@ impl Central {
         let deadline = session.deadline(&self.limits, self.is_read(session));
         let Some((_, why)) = deadline.filter(|(at, _)| *at <= now.instant) else { return };
         event!(Warn, "expire_connection", success, "ip": session.peer, "reason": why);
+        self.fail(id);
+    }
+
+    /// Closes a session and drops what it is owed.
+    fn fail(&mut self, id: ConnectionId) {
         self.close(id);
         self.sessions[id].output.abandon();
         self.dirty.push(id);

@@ -12,6 +12,7 @@
 //! | `ini_text` | INI, and what is said of text that is not |
 //! | `listen_ip` | the address to listen on |
 //! | `agencies`, `credential` | secrets, which no error shows |
+//! | [`tls`] | certificates |
 //! | `duration` | durations in Go's notation |
 
 mod agencies;
@@ -24,12 +25,15 @@ mod listen_ip;
 mod program;
 pub mod server;
 mod settings;
+pub mod tls;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use thiserror::Error;
 
+#[cfg(feature = "tls")]
+pub(crate) use credential::read_secret;
 pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES, WEAK_CREDENTIAL_BYTES};
 pub use duration::{parse_duration, show_duration};
 pub use key::{Key, Kind};

@@ -14,12 +14,18 @@ use std::time::{Duration, Instant};
 use slotmap::SlotMap;
 
 use super::commit_times::Commits;
-use super::connection::{Connection, LINGER, Received, Socket, Written};
+use super::connection::{Connection, Received, Socket, Written};
 use super::deadlines::Deadlines;
 use super::schedule::{Grant, SLICE_BYTES, Schedule};
+use super::transport::Fault;
 use crate::central::{Central, ConnectionId, Event, Halt, Now, Wants};
 use crate::event;
 use crate::ledger::Ledger;
+use crate::tls::{Acceptor, CHANNEL_BYTES};
+
+/// Reads of handshakes in a turn. Each may cost a signature, about 0.1 ms with the keys that `loteria certificates` makes;
+/// the rest waits for the next turn, so that handshakes take no agency its share.
+const HANDSHAKES: usize = 4;
 
 /// Readiness of a connection, as an edge-triggered poll reports it.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +77,12 @@ pub struct Server<S, L> {
     writable: Vec<ConnectionId>,
     /// The buffer that input is read to.
     slice: Vec<u8>,
+    /// The buffer that it is decrypted to.
+    plain: Vec<u8>,
+    /// TLS, if there is a certificate.
+    tls: Option<Acceptor>,
+    /// Reads of handshakes that are left in this turn.
+    handshakes_left: usize,
     /// The moment at which the commit in flight began.
     commit_began: Option<Instant>,
     /// The commits since the start.
@@ -89,8 +101,26 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             ready: Vec::new(),
             writable: Vec::new(),
             slice: vec![0; SLICE_BYTES],
+            plain: Vec::new(),
+            tls: None,
+            handshakes_left: 0,
             commit_began: None,
             commits: Commits::default(),
+        }
+    }
+
+    /// The same server, which takes connections over TLS too.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Acceptor>) -> Server<S, L> {
+        Server { tls, ..self }
+    }
+
+    /// Reads the files of certificates again, for the connections that begin from now on.
+    pub fn read_certificates_again(&mut self) {
+        let Some(tls) = &mut self.tls else { return };
+        match tls.read_again() {
+            Ok(()) => event!(Info, "tls_certificates", success),
+            Err(error) => event!(Error, "tls_certificates", fail, "error": error, "certificates": "unchanged"),
         }
     }
 
@@ -104,9 +134,13 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         if !self.central.is_full() {
             return true;
         }
+        self.evict("MAX_CONNECTIONS reached, and it has not said whose it is", now)
+    }
+
+    /// Resets the oldest connection without an agency. False if there is none.
+    fn evict(&mut self, reason: &str, now: Now) -> bool {
         let Some(id) = self.central.oldest_without_agency() else { return false };
-        event!(Warn, "evict_connection", success, "ip": self.connections[id].peer.ip(),
-            "reason": "MAX_CONNECTIONS reached, and it has not said whose it is");
+        event!(Warn, "evict_connection", success, "ip": self.connections[id].peer.ip(), "reason": reason);
         self.abort(id, now);
         true
     }
@@ -129,7 +163,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         }
         self.central.connect(id, peer.ip(), now);
         self.schedule.add(id);
-        self.deadlines.set(id, self.central.deadline(id));
+        self.set_deadline(id);
         Ok(id)
     }
 
@@ -179,6 +213,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     /// came meanwhile before each slice of a bulk sender.
     fn read(&mut self, world: &mut impl World, now: Now) -> io::Result<()> {
         self.schedule.begin_turn();
+        self.handshakes_left = HANDSHAKES;
         self.take_ready();
         while let Some(grant) = self.schedule.grant() {
             if grant.is_bulk {
@@ -214,19 +249,70 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         let mut taken = 0;
         match self.central.wants(id) {
             Wants::Turn => self.central.on(id, Event::Turn, now),
-            Wants::Input if connection.is_readable => match connection.read(&mut self.slice[..bytes]) {
-                Received::Bytes(bytes) => {
-                    taken = bytes.len();
-                    self.central.on(id, Event::Received(bytes), now);
-                }
-                Received::None => {}
-                Received::End => self.central.on(id, Event::Ended, now),
-                Received::Broken(error) => return self.lose(id, &error, now),
+            Wants::Input if connection.transport.may_shake_hands() && self.handshakes_left == 0 => {
+                return self.schedule.defer(id);
+            }
+            Wants::Input if connection.is_readable => match self.receive(id, bytes, now) {
+                Ok(bytes) => taken = bytes,
+                Err(error) => return self.lose(id, &error, now),
             },
             _ => {}
         }
         self.schedule.took(id, taken, self.central.staged_bytes() > staged_before);
         self.reschedule(id, now);
+    }
+
+    /// Reads from a connection and gives the core what it says. Gives the bytes that were read.
+    fn receive(&mut self, id: ConnectionId, bytes: usize, now: Now) -> io::Result<usize> {
+        let connection = &mut self.connections[id];
+        let ip = connection.peer.ip();
+        let was_handshaking = connection.transport.is_handshaking();
+        let received = connection.read(&mut self.slice[..bytes], &mut self.plain, self.tls.as_ref(), now.instant);
+        let (taken, event) = match received {
+            Received::Bytes { taken, bytes } => (taken, Event::Received(bytes)),
+            Received::Fault { taken, fault: Fault::Insecure(first_byte) } => (taken, Event::Insecure(first_byte)),
+            Received::Fault { taken, fault: Fault::Tls(error) } => {
+                event!(Warn, "tls", fail, "ip": ip, "error": error);
+                (taken, Event::Failed)
+            }
+            Received::None => return Ok(0),
+            Received::End => (0, Event::Ended),
+            Received::Broken(error) => return Err(error),
+        };
+        if was_handshaking || connection.transport.is_handshaking() {
+            self.handshakes_left -= 1;
+        }
+        if connection.transport.take_completed()
+            && let Some(agency) = connection.transport.agency(ip)
+        {
+            self.central.on(id, Event::Identified(agency), now);
+        }
+        let has_output = connection.transport.has_output();
+        let begins = !was_handshaking && connection.transport.is_handshaking();
+        self.central.on(id, event, now);
+        if has_output {
+            self.writable.push(id);
+        }
+        if begins {
+            self.make_room_for_tls(id, now);
+        }
+        Ok(taken)
+    }
+
+    /// Counts the memory of a handshake. The oldest connections without an agency make room for it, itself among them.
+    fn make_room_for_tls(&mut self, id: ConnectionId, now: Now) {
+        const REASON: &str = "MAX_ANONYMOUS_BYTES reached, and it has not said whose it is";
+        while self.connections.contains_key(id) && !self.central.has_room_for(CHANNEL_BYTES) {
+            if !self.evict(REASON, now) {
+                return;
+            }
+        }
+        self.central.on(id, Event::Transport(CHANNEL_BYTES), now);
+    }
+
+    fn set_deadline(&mut self, id: ConnectionId) {
+        let own = self.connections.get(id).and_then(Connection::due);
+        self.deadlines.set(id, own.into_iter().chain(self.central.deadline(id)).min());
     }
 
     /// Keeps the input of a lingering connection from resetting it.
@@ -255,16 +341,22 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             // A poll reports it, or a write goes on with it.
             Wants::Input | Wants::Room | Wants::Draw | Wants::Close => {}
         }
-        self.deadlines.set(id, self.central.deadline(id));
+        self.set_deadline(id);
     }
 
     fn expire(&mut self, now: Now) {
         while let Some(id) = self.deadlines.take_due(now.instant) {
             self.central.on(id, Event::Expired, now);
-            if self.central.wants(id) == Wants::Close {
+            let connection = &self.connections[id];
+            let is_late = connection.transport.handshake_due().is_some_and(|due| due <= now.instant);
+            if is_late {
+                event!(Warn, "tls", fail, "ip": connection.peer.ip(),
+                    "error": "a handshake took longer than TLS_HANDSHAKE_TIMEOUT");
+            }
+            if is_late || self.central.wants(id) == Wants::Close {
                 self.abort(id, now);
             } else {
-                self.deadlines.set(id, self.central.deadline(id));
+                self.set_deadline(id);
             }
         }
     }
@@ -300,10 +392,17 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         let Some(connection) = self.connections.get_mut(id).filter(|connection| !connection.is_lingering()) else {
             return;
         };
-        while !self.central.unsent(id).is_empty() {
-            match connection.write(self.central.unsent(id)) {
+        loop {
+            let unsent = self.central.unsent(id);
+            if unsent.is_empty() && !connection.transport.has_output() {
+                break;
+            }
+            let is_reply = !unsent.is_empty();
+            match connection.write(unsent) {
                 Written::Bytes(bytes) => {
-                    self.central.on(id, Event::Sent(bytes), now);
+                    if is_reply {
+                        self.central.on(id, Event::Sent(bytes), now);
+                    }
                     if bytes == 0 {
                         break;
                     }
@@ -312,9 +411,9 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             }
         }
         if self.central.wants(id) == Wants::Close {
-            if connection.linger() {
+            if connection.linger(now.instant) {
                 self.schedule.list(id);
-                self.deadlines.set(id, Some(now.instant + LINGER));
+                self.set_deadline(id);
             } else {
                 self.close(id, now);
             }

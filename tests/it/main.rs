@@ -1,5 +1,8 @@
 //! The promises of both programs, tested on the real binaries over real sockets and files.
 
+/// True if every connection of the fixture is over TLS: see `tests/tls/main.rs`.
+const OVER_TLS: bool = false;
+
 mod fixture;
 mod fuzz_bodies;
 
@@ -38,4 +41,5 @@ mod replies;
 mod resumption;
 mod round;
 mod signals;
+mod tls;
 mod welcome;

@@ -224,6 +224,10 @@ fn an_unknown_version_is_code_11_and_closes() {
 
 #[test]
 fn one_connection_too_many_is_code_12_and_closes() {
+    // It is told before a handshake, in plain.
+    if crate::OVER_TLS {
+        return;
+    }
     let server = Server::start_with(2, |command| {
         command.env("MAX_CONNECTIONS", "2");
     });
