@@ -50,6 +50,8 @@ faults! {
     LostBetsCount,
     /// The checksum of a batch is not added to the tally.
     ChecksumForgotten,
+    /// The end of a TLS stream is taken for the end of the socket's input.
+    SocketReadAtEnd,
     /// A client takes batches of the last connection for unanswered ones of this one.
     StaleInFlight,
 }

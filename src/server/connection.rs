@@ -15,6 +15,7 @@ use mio::net::TcpStream;
 use socket2::SockRef;
 
 use super::transport::{Fault, Transport};
+use crate::planted::{Fault as Planted, planted};
 use crate::tls::{Acceptor, TlsError};
 
 /// The time for which a closing connection may go on sending.
@@ -114,7 +115,8 @@ impl<S: Socket> Connection<S> {
         now: Instant,
     ) -> Received<'b> {
         if self.transport.is_ended_by_peer() {
-            self.is_readable = false;
+            // The socket may still hold input, which is read while the connection lingers.
+            self.is_readable &= !planted(Planted::SocketReadAtEnd);
             return Received::End;
         }
         match self.read_socket(buffer) {

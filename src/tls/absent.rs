@@ -11,7 +11,7 @@ use crate::config::ConfigError;
 use crate::config::tls::{TlsClient, TlsServer};
 
 /// Begins the server's side of each connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Acceptor {}
 
 /// Begins the agency's side of each connection.

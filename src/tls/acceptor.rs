@@ -15,7 +15,7 @@ use crate::config::tls::TlsServer;
 const CHUNK_BYTES: usize = 8 * 1024;
 
 /// Begins the server's side of each connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Acceptor {
     settings: TlsServer,
     config: Arc<ServerConfig>,

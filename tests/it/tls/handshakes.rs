@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{connect_with, secure_agency, server_of, wait_for_error};
 use crate::fixture::by_hand::{
-    ALL_BETS_SENT, Bet, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, inform_winners, register_bet_failed,
+    ALL_BETS_SENT, Bet, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, hello2, inform_winners, register_bet_failed,
     register_bets, welcome,
 };
 use crate::fixture::{Certificates, ROW, Server, Wire, fails_with, start, wait_for, wait_for_nth};
@@ -142,7 +142,7 @@ fn an_agency_does_not_take_a_cut_stream_for_an_answer() {
     let agency = start(&mut agency);
     let (stream, _) = server.listener.accept().expect("it connects");
     let mut wire = Wire::over(stream, Some(certificates.accept()));
-    wire.expect(&hello(1));
+    wire.expect(&hello2(1));
     wire.0.shutdown(std::net::Shutdown::Both).expect("cut");
     wait_for(&agency, "it ended without close_notify");
 }

@@ -72,8 +72,8 @@ def read(size):
 def hear(*messages):
     expected = b"".join(messages)
     assert read(len(expected)) == expected
-hear(bytes.fromhex("0008 0001 00000001 0000"))
-agency.sendall(bytes.fromhex("0009 0000000000000000 00"))
+hear(bytes.fromhex("0008 0002 00000001 0000"))
+agency.sendall(bytes.fromhex("000a 0000000000000000 00 00000000"))
 hear(bytes.fromhex("0001 00000001"))
 (length,) = struct.unpack(">Q", read(8))
 read(length)
