@@ -94,7 +94,7 @@ audit: ## Check licences, sources, duplicates and known vulnerabilities of the c
 .PHONY: audit
 
 fuzz: ## Run each fuzz target for MINUTES=20 (needs cargo-fuzz; a stable compiler will do)
-	@for target in decoder central recovery server_configuration client_configuration; do \
+	@for target in decoder central transport recovery server_configuration client_configuration; do \
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --release --debug-assertions $$target -- \
 			-max_total_time=$$((60 * $(or $(MINUTES),20))) -max_len=4096 || exit 1; \
 	done
