@@ -106,7 +106,8 @@ clean: ## Remove what was built
 
 # --- under Docker Compose, which needs Docker and make only ------------------------------------------------------------
 
-COMPOSE = docker compose -f docker-compose-dev.yaml
+COMPOSE = docker compose -f $(if $(TLS),docker-compose-tls.yaml,docker-compose-dev.yaml)
+COMPOSED = $(shell grep -c "image: client:latest" docker-compose-dev.yaml)
 # The netcat targets have one more container, which sends the server a message.
 docker-compose-netcat-up docker-compose-netcat-logs docker-compose-netcat-down: COMPOSE += --profile netcat
 
@@ -115,11 +116,21 @@ docker-image: ## Build the images server:latest and client:latest
 	docker build --target client -t client:latest .
 .PHONY: docker-image
 
+# The tool runs in a container too, so that this needs nothing but Docker. User 1000, as which the programs run, owns its
+# certificates; those that are there are kept.
+docker-certificates: ## Make the certificates of TLS=1 in .tls, and docker-compose-tls.yaml
+	docker build --target loteria -t loteria:latest .
+	mkdir -p .tls
+	docker run --rm --user 0 --entrypoint sh -v "$(CURDIR)/.tls:/tls" loteria:latest -c \
+		'loteria certificates /tls --agencies $(COMPOSED) && chown -R 1000:1000 /tls/server /tls/agency-*'
+	TLS=1 ./generar-compose.sh docker-compose-tls.yaml $(COMPOSED)
+.PHONY: docker-certificates
+
 # Running containers are stopped and started again, and read a changed configuration. One whose environment or image has
 # changed is replaced. Either way the server keeps its bets, which are in a volume of its own.
-docker-compose-up: ## Start a server and five agencies in containers; running ones are restarted with their bets
+docker-compose-up: ## Start a server and five agencies in containers; running ones are restarted with their bets (TLS=1: over TLS)
 docker-compose-netcat-up: ## The same, with a container that asks the server to echo a message
-docker-compose-up docker-compose-netcat-up: docker-image
+docker-compose-up docker-compose-netcat-up: docker-image $(if $(TLS),docker-certificates)
 	$(COMPOSE) stop -t 1
 	$(COMPOSE) up -d
 .PHONY: docker-compose-up docker-compose-netcat-up
