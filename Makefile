@@ -55,6 +55,7 @@ bench: ## Measure performance, fairness and the crowd: benches/*.md and pictures
 	@$(BENCH) performance
 	@$(MAKE) --no-print-directory bench-fairness
 	@$(MAKE) --no-print-directory bench-crowd
+	@$(MAKE) --no-print-directory bench-tls
 .PHONY: bench
 
 bench-peers: ## Measure the same bets in Redis and PostgreSQL, where they are installed: benches/peers.md
@@ -68,6 +69,10 @@ bench-fairness: ## Measure a small agency's batches beside four bulk senders: be
 bench-crowd: ## Measure ten thousand agencies that wait for the draw: benches/crowd.md (AGENCIES=10000)
 	@set -o pipefail; export AGENCIES=$(or $(AGENCIES),10000); $(BENCH) crowd | tee benches/crowd.md
 .PHONY: bench-crowd
+
+bench-tls: ## Measure the same round in plain and over TLS: benches/tls.md (BETS=8000000 AGENCIES=10000 RUNS=3)
+	@set -o pipefail; $(if $(BETS),BETS=$(BETS)) $(if $(AGENCIES),AGENCIES=$(AGENCIES)) $(if $(RUNS),RUNS=$(RUNS)) $(BENCH) tls | tee benches/tls.md
+.PHONY: bench-tls
 
 callgrind: ## Count the instructions that a bet costs each program, and keep them in benches/instructions.txt
 	@$(BENCH) instructions
