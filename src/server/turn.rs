@@ -7,6 +7,8 @@
 //! This is the code that runs in production and in the simulator: it knows sockets only as [`Socket`], the rest of the
 //! world as [`World`], and the disk as a [`Ledger`].
 
+mod secure;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,18 +16,13 @@ use std::time::{Duration, Instant};
 use slotmap::SlotMap;
 
 use super::commit_times::Commits;
-use super::connection::{Connection, Received, Socket, Written};
+use super::connection::{Connection, Socket, Written};
 use super::deadlines::Deadlines;
 use super::schedule::{Grant, SLICE_BYTES, Schedule};
-use super::transport::Fault;
 use crate::central::{Central, ConnectionId, Event, Halt, Now, Wants};
 use crate::event;
 use crate::ledger::Ledger;
-use crate::tls::{Acceptor, CHANNEL_BYTES};
-
-/// Reads of handshakes in a turn. Each may cost a signature, about 0.1 ms with the keys that `loteria certificates` makes;
-/// the rest waits for the next turn, so that handshakes take no agency its share.
-const HANDSHAKES: usize = 4;
+use crate::tls::Acceptor;
 
 /// Readiness of a connection, as an edge-triggered poll reports it.
 #[derive(Clone, Copy, Debug)]
@@ -106,21 +103,6 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             handshakes_left: 0,
             commit_began: None,
             commits: Commits::default(),
-        }
-    }
-
-    /// The same server, which takes connections over TLS too.
-    #[must_use]
-    pub fn with_tls(self, tls: Option<Acceptor>) -> Server<S, L> {
-        Server { tls, ..self }
-    }
-
-    /// Reads the files of certificates again, for the connections that begin from now on.
-    pub fn read_certificates_again(&mut self) {
-        let Some(tls) = &mut self.tls else { return };
-        match tls.read_again() {
-            Ok(()) => event!(Info, "tls_certificates", success),
-            Err(error) => event!(Error, "tls_certificates", fail, "error": error, "certificates": "unchanged"),
         }
     }
 
@@ -213,7 +195,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     /// came meanwhile before each slice of a bulk sender.
     fn read(&mut self, world: &mut impl World, now: Now) -> io::Result<()> {
         self.schedule.begin_turn();
-        self.handshakes_left = HANDSHAKES;
+        self.handshakes_left = secure::HANDSHAKES;
         self.take_ready();
         while let Some(grant) = self.schedule.grant() {
             if grant.is_bulk {
@@ -260,54 +242,6 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         }
         self.schedule.took(id, taken, self.central.staged_bytes() > staged_before);
         self.reschedule(id, now);
-    }
-
-    /// Reads from a connection and gives the core what it says. Gives the bytes that were read.
-    fn receive(&mut self, id: ConnectionId, bytes: usize, now: Now) -> io::Result<usize> {
-        let connection = &mut self.connections[id];
-        let ip = connection.peer.ip();
-        let was_handshaking = connection.transport.is_handshaking();
-        let received = connection.read(&mut self.slice[..bytes], &mut self.plain, self.tls.as_ref(), now.instant);
-        let (taken, event) = match received {
-            Received::Bytes { taken, bytes } => (taken, Event::Received(bytes)),
-            Received::Fault { taken, fault: Fault::Insecure(first_byte) } => (taken, Event::Insecure(first_byte)),
-            Received::Fault { taken, fault: Fault::Tls(error) } => {
-                event!(Warn, "tls", fail, "ip": ip, "error": error);
-                (taken, Event::Failed)
-            }
-            Received::None => return Ok(0),
-            Received::End => (0, Event::Ended),
-            Received::Broken(error) => return Err(error),
-        };
-        if was_handshaking || connection.transport.is_handshaking() {
-            self.handshakes_left -= 1;
-        }
-        if connection.transport.take_completed()
-            && let Some(agency) = connection.transport.agency(ip)
-        {
-            self.central.on(id, Event::Identified(agency), now);
-        }
-        let has_output = connection.transport.has_output();
-        let begins = !was_handshaking && connection.transport.is_handshaking();
-        self.central.on(id, event, now);
-        if has_output {
-            self.writable.push(id);
-        }
-        if begins {
-            self.make_room_for_tls(id, now);
-        }
-        Ok(taken)
-    }
-
-    /// Counts the memory of a handshake. The oldest connections without an agency make room for it, itself among them.
-    fn make_room_for_tls(&mut self, id: ConnectionId, now: Now) {
-        const REASON: &str = "MAX_ANONYMOUS_BYTES reached, and it has not said whose it is";
-        while self.connections.contains_key(id) && !self.central.has_room_for(CHANNEL_BYTES) {
-            if !self.evict(REASON, now) {
-                return;
-            }
-        }
-        self.central.on(id, Event::Transport(CHANNEL_BYTES), now);
     }
 
     fn set_deadline(&mut self, id: ConnectionId) {
