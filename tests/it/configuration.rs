@@ -101,7 +101,8 @@ fn examples(kind: Kind) -> (Vec<String>, Vec<String>) {
 #[test]
 fn each_key_takes_its_valid_values_wherever_they_are_set() {
     for program in [&server::PROGRAM, &client::PROGRAM] {
-        for key in program.keys() {
+        // TLS_REQUIRED needs a certificate beside it: see `tls::files`.
+        for key in program.keys().filter(|key| key.variable != "TLS_REQUIRED") {
             for value in examples(key.kind).0 {
                 let error = refusal(program_in(folder().path(), program).env(key.variable, &value));
                 assert!(CONFIGURED.iter().any(|end| error.contains(end)), "{} = {value:?}: {error}", key.variable);
