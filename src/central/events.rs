@@ -15,6 +15,8 @@ pub enum Event<'a> {
     Identified(u32),
     /// It began with this byte, in plain, where that is not allowed.
     Insecure(u8),
+    /// The peer's side was cut off. Whole messages count, and nothing that the end of input would complete.
+    Cut,
     /// Nothing more can be understood of it, nor said to it.
     Failed,
     /// The socket took so many bytes of [`Central::unsent`](super::Central::unsent), and takes no more now if any are left.

@@ -194,6 +194,10 @@ impl Central {
             }
             Event::Identified(agency) => self.sessions[id].identity = Some(agency),
             Event::Insecure(first_byte) => self.refuse_insecure(id, first_byte),
+            Event::Cut => {
+                self.close(id);
+                self.dirty.push(id);
+            }
             Event::Failed => self.fail(id),
             Event::Sent(bytes) => self.take_sent(id, bytes, now),
             Event::Expired => self.expire(id, now),

@@ -8,7 +8,7 @@ use crate::event;
 use crate::ledger::Ledger;
 use crate::server::connection::Received;
 use crate::server::transport::Fault;
-use crate::tls::{Acceptor, CHANNEL_BYTES};
+use crate::tls::{Acceptor, CHANNEL_BYTES, TlsError};
 
 /// Reads of handshakes in a turn. Each may cost a signature, about 0.1 ms with the keys that `loteria certificates` makes;
 /// the rest waits for the next turn, so that handshakes take no agency its share.
@@ -41,7 +41,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             Received::Fault { taken, fault: Fault::Insecure(first_byte) } => (taken, Event::Insecure(first_byte)),
             Received::Fault { taken, fault: Fault::Tls(error) } => {
                 event!(Warn, "tls", fail, "ip": ip, "error": error);
-                (taken, Event::Failed)
+                (taken, if matches!(error, TlsError::Truncated) { Event::Cut } else { Event::Failed })
             }
             Received::None => return Ok(0),
             Received::End => (0, Event::Ended),
