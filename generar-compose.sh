@@ -9,7 +9,8 @@
 # reach a container only if they are set where `docker compose up` is called: the
 # file is the same for every round. With CLI_MODE=echo in the environment it writes
 # a file whose clients echo unless CLI_MODE says otherwise, and get no bets. With
-# ONE_BET=1 each client has one bet of its own, as in exercise 5.
+# ONE_BET=1 each client has one bet of its own, as in exercise 5. With TLS=1 all of them
+# speak TLS, each with the folder of .tls that "loteria certificates" made for it.
 set -euo pipefail
 
 # 254 addresses, minus the gateway, the server, netcat and validar-echo-server.sh.
@@ -54,9 +55,16 @@ server() { # server N
   echo "    environment:
       - NUM_AGENCIES=$1
       - LOGGING_LEVEL
-      - ADMIN_ADDRESS=0.0.0.0:8080
-    volumes:"
+      - ADMIN_ADDRESS=0.0.0.0:8080"
+  if [[ $tls == 1 ]]; then
+    echo "      - TLS_CERTIFICATE_FILE=/loteria/tls/certificate.pem
+      - TLS_KEY_FILE=/loteria/tls/key.pem
+      - TLS_CLIENT_CA_FILE=/loteria/tls/ca.pem
+      - TLS_REQUIRED=true"
+  fi
+  echo "    volumes:"
   mount config/server config
+  if [[ $tls == 1 ]]; then mount .tls/server tls; fi
   echo "    networks:
       - testing_net"
 }
@@ -80,8 +88,14 @@ client() { # client I
       - CLI_LOG_LEVEL
       - CLI_BATCH_PERIOD"
   if [[ $one_bet == yes ]]; then bet "$1"; else echo "$any_bet"; fi
+  if [[ $tls == 1 ]]; then
+    echo "      - CLI_TLS_CA_FILE=/loteria/tls/ca.pem
+      - CLI_TLS_CERTIFICATE_FILE=/loteria/tls/certificate.pem
+      - CLI_TLS_KEY_FILE=/loteria/tls/key.pem"
+  fi
   echo "    volumes:"
   mount config/client config
+  if [[ $tls == 1 ]]; then mount ".tls/agency-$1" tls; fi
   if [[ $bets == mounted ]]; then mount .data .data; fi
   echo "    networks:
       - testing_net
@@ -166,7 +180,7 @@ file=$1 agencies=$2
 folder=$(folder_of "$file") || fail "there is no folder for $file"
 project=$(folder_of "${BASH_SOURCE[0]}")
 
-mode=CLI_MODE bets=mounted one_bet=no
+mode=CLI_MODE bets=mounted one_bet=no tls=${TLS:-}
 readonly any_bet="      - NOMBRE
       - APELLIDO
       - DOCUMENTO

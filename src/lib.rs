@@ -26,6 +26,9 @@
 //! session is `Silent`, then `Echo` or `Anonymous`, then `Agency`, then `Closing` (`central::session`). After its last
 //! reply it lingers until the peer has ended its side, for a second at most (`server::connection`).
 //!
+//! Its first byte decides the transport (`server::transport`): plain, or TLS, which [`tls::Channel`] decrypts before the
+//! core sees a byte.
+//!
 //! # The way of SIGTERM
 //! It is a token of the same poll. The turn in progress is completed with its commit and its replies; then every agency is
 //! told code 12, everything is closed, and the program ends with code 0. A thread of its own ends it after
@@ -44,6 +47,7 @@
 //! | [`protocol`] | messages to bytes and back, pure |
 //! | [`bet`] | the domain: a bet, its rows, and the fast room behind them |
 //! | [`config`] | settings of both programs |
+//! | [`tls`] | TLS of both programs, without I/O |
 //! | [`logging`], [`grace`] | the log contract; the end of a blocked program |
 //! | [`buffer`] | bytes put together where they leave from |
 //! | `planted` | deliberate mistakes for the simulator (feature `planted-faults`) |
@@ -66,3 +70,4 @@ mod planted;
 pub mod planted;
 pub mod protocol;
 pub mod server;
+pub mod tls;

@@ -54,6 +54,8 @@ faults! {
     CertificateBeforeCommit,
     /// Winners are told before the certificate of the draw is written.
     CertificateForgotten,
+    /// The end of a TLS stream is taken for the end of the socket's input.
+    SocketReadAtEnd,
     /// A client takes batches of the last connection for unanswered ones of this one.
     StaleInFlight,
 }

@@ -240,6 +240,16 @@ exercises_7_and_8_can_be_followed() {
   check "make docker-compose-down" make docker-compose-down
 }
 
+a_round_over_tls_needs_one_word_more() {
+  local names=("${NAMES[@]:1}")
+  check "TLS=1 make docker-compose-up" make docker-compose-up TLS=1
+  check "the five agencies exit with 0" ended_well "${names[@]}"
+  check "the draw happened once" says server "action: sorteo | result: success"
+  check "bets.csv holds the five files to the byte" holds_exactly "${ALL_BETS[@]}"
+  check "an agency in plain is refused with code 13" is "$(answer_to 1)" 0003000d
+  check "make docker-compose-down" make docker-compose-down
+}
+
 a_killed_and_restarted_program_loses_and_repeats_no_bet() {
   local bets agencies=("${NAMES[@]:1}")
   configure batch=1 window=1
@@ -329,7 +339,7 @@ the_images_hold_a_program_and_nothing_to_configure() {
 # context_files: the build context without src, from an image that holds a copy of it.
 context_files() {
   docker build -q -t loteria-context -f - . >/dev/null 2>&1 <<<$'FROM busybox:latest\nCOPY . /context'
-  docker run --rm -w /context loteria-context find . -path ./src -prune -o -type f -print | sort
+  docker run --rm -w /context loteria-context find . -path "*/src" -prune -o -type f -print | sort
   docker rmi loteria-context >/dev/null
 }
 
@@ -378,6 +388,7 @@ clean_up() {
   docker compose --progress quiet -f docker-compose-dev.yaml --profile netcat down -t 1
   docker kill stand-in
   restore_images
+  [[ -n $had_certificates ]] || rm -rf .tls docker-compose-tls.yaml
   rm -rf "$work"
 } >/dev/null 2>&1
 
@@ -387,9 +398,10 @@ docker compose version >/dev/null 2>&1 || stop_here "docker compose (version 2) 
   stop_here "a round is up; make docker-compose-netcat-down takes it down"
 [[ -f ${ALL_BETS[4]} ]] || stop_here "the agencies' bets are missing; make data makes them"
 
-unset ADMIN_ADDRESS ADMIN SLOW ONE_BET CLI_BATCH_PERIOD CLI_MODE CLI_LOG_LEVEL LOGGING_LEVEL NOMBRE APELLIDO DOCUMENTO NACIMIENTO NUMERO
+unset ADMIN_ADDRESS ADMIN SLOW TLS ONE_BET CLI_BATCH_PERIOD CLI_MODE CLI_LOG_LEVEL LOGGING_LEVEL NOMBRE APELLIDO DOCUMENTO NACIMIENTO NUMERO
 declare -A images_before=([server]=$(image_of server) [client]=$(image_of client))
 built=()
+had_certificates=$([[ ! -d .tls ]] || echo yes)
 work=$(mktemp -d) || exit 1
 trap clean_up EXIT
 mkdir -p "$work/config/server" "$work/config/client" "$work/.data"
@@ -410,6 +422,7 @@ built=("$(image_of server)" "$(image_of client)")
   exercise_5_an_agency_sends_the_bet_of_its_environment \
   exercises_6_to_8_five_agencies_are_each_told_their_own_winners \
   exercises_7_and_8_can_be_followed \
+  a_round_over_tls_needs_one_word_more \
   a_killed_and_restarted_program_loses_and_repeats_no_bet \
   a_replaced_container_keeps_its_bets_and_down_begins_a_new_round \
   sighup_reads_a_configuration_that_an_editor_replaced \

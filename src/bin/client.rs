@@ -48,7 +48,10 @@ fn log_end(ended: Result<(), ExitError>) -> ExitCode {
         }
         Err(error) => {
             event!(Error, "exit", fail, "error": error);
-            if let ExitError::Config(error) = error { error.exit_code() } else { ExitCode::FAILURE }
+            match error {
+                ExitError::Config(error) | ExitError::Client(ClientError::Tls(error)) => error.exit_code(),
+                ExitError::Signals(_) | ExitError::Client(_) => ExitCode::FAILURE,
+            }
         }
     }
 }

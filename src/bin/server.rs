@@ -7,14 +7,16 @@ use std::thread;
 use loteria::central::credentials::Credentials;
 use loteria::central::{Central, Limits, Restore};
 use loteria::config::server::{PROGRAM, ServerConfig};
+use loteria::config::tls::TlsServer;
 use loteria::config::{ConfigError, Settings, WEAK_CREDENTIAL_BYTES};
 use loteria::grace::end_after_grace;
 use loteria::ledger::Ledger;
 use loteria::ledger::file::{self, DiskFile, FileLedger, OpenError, RecoveryError};
 use loteria::lottery::{Contradiction, Lottery};
 use loteria::server::reactor::{self, Reactor};
-use loteria::server::turn::TurnError;
+use loteria::server::turn::{Server, TurnError};
 use loteria::server::{self, admin, descriptors};
+use loteria::tls::Acceptor;
 use loteria::{event, logging};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use thiserror::Error;
@@ -71,13 +73,14 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let signals = reactor::catch_signals().map_err(ServerError::SetUp)?;
     end_in_any_case().map_err(ServerError::SetUp)?;
     let config = configure()?;
+    let tls = config.tls.clone().map(Acceptor::new).transpose()?;
     let (central, ledger) = recover(&config)?;
     let address = SocketAddr::new(config.ip.address(), config.port);
     let listen_failed = |error| ServerError::Listen { address, error };
     let listener = server::listen(address, config.listen_backlog).map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
-    let (turn_bytes, interval) = (config.limits.turn_bytes, config.reminder_interval);
-    let reactor = Reactor::new(listener, signals, central, ledger, turn_bytes, interval, read_level_again);
+    let server = Server::new(central, ledger, config.limits.turn_bytes).with_tls(tls);
+    let reactor = Reactor::new(listener, signals, server, config.reminder_interval, read_level_again);
     let mut reactor = reactor.map_err(ServerError::SetUp)?;
     if let Some(address) = config.admin_address {
         serve_admin(&mut reactor, address, &config).map_err(|error| ServerError::Admin { address, error })?;
@@ -127,13 +130,19 @@ fn configure() -> Result<ServerConfig, ConfigError> {
 
 /// Logs which agencies are admitted. Access is open by default, which no operator should learn by accident.
 fn log_access(config: &ServerConfig) {
+    if let Some(TlsServer { certificate, required, client_ca, .. }) = &config.tls {
+        let client_ca = client_ca.as_ref().map_or("none".into(), |path| path.to_string_lossy());
+        event!(Info, "tls", success, "certificate": certificate.display(), "client_ca": client_ca, "required": required);
+    }
     match &config.credentials {
+        None if takes_certificates(config) => event!(Info, "agencies", success, "num_agencies": config.num_agencies,
+            "credentials": "none", "access": "an agency needs a certificate for agency-N, see TLS_CLIENT_CA_FILE"),
         None => event!(Warn, "agencies", success, "num_agencies": config.num_agencies, "credentials": "none",
             "access": "open, any client may act as any agency; section AGENCIES or AGENCIES_FILE closes it"),
         Some(credentials) => {
             let without = config.num_agencies as usize - credentials.len();
             event!(Info, "agencies", success, "num_agencies": config.num_agencies, "credentials": credentials.len());
-            if without > 0 {
+            if without > 0 && !takes_certificates(config) {
                 event!(Warn, "agencies", success, "without_credential": without,
                     "access": "they are refused, and the draw waits for them");
             }
@@ -144,6 +153,11 @@ fn log_access(config: &ServerConfig) {
             }
         }
     }
+}
+
+/// True if a certificate is an agency's proof of who it is.
+fn takes_certificates(config: &ServerConfig) -> bool {
+    config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
 }
 
 /// Reads the level of the log again, as SIGHUP asks for.
@@ -172,6 +186,10 @@ fn recover(config: &ServerConfig) -> Result<(Central, FileLedger<DiskFile>), Ser
     let connections = config.limits.connections_of(config.num_agencies);
     let connections = descriptors::allow_connections(connections, admin);
     let limits = Limits { connections, ..config.limits.clone() };
-    let credentials = config.credentials.clone().map(Credentials::new);
+    let mut credentials = config.credentials.clone().map(Credentials::new);
+    if takes_certificates(config) {
+        // Without one, no credential admits either.
+        credentials.get_or_insert_default();
+    }
     Ok((Central::new(limits, credentials, restore.finish()), ledger))
 }

@@ -97,7 +97,7 @@ impl Central {
             return Err(BatchRefusal::FollowsRefused(*code));
         }
         let first = bets.clone().next().transpose().map_err(|fault| BatchRefusal::Bet { position: 1, fault })?;
-        let Some(agency) = session.agency().or(first.map(|bet| bet.agency)) else {
+        let Some(agency) = session.agency().or(session.identity).or(first.map(|bet| bet.agency)) else {
             return Err(BatchRefusal::Code(ErrorCode::NoAgency));
         };
         self.lottery.find(agency).map_err(|refusal| BatchRefusal::Code(code_of(refusal)))?;

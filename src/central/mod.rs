@@ -159,6 +159,11 @@ impl Central {
         self.sessions.len() >= self.limits.connections
     }
 
+    /// True if a connection without an agency may take so many bytes more.
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        self.budget.used() + bytes <= self.limits.anonymous_bytes
+    }
+
     /// The connection that was accepted first of those that speak for no agency.
     pub fn oldest_without_agency(&mut self) -> Option<ConnectionId> {
         let has_agency = |id| self.sessions.get(id).is_none_or(|session| session.agency().is_some());
@@ -201,6 +206,18 @@ impl Central {
             }
             Event::Turn => self.go_on(id, now),
             Event::Ended => self.end(id),
+            Event::Transport(bytes) => {
+                self.sessions[id].transport_bytes = bytes;
+                let has_room = self.charge(id);
+                debug_assert!(has_room, "the shell makes room first");
+            }
+            Event::Identified(agency) => self.sessions[id].identity = Some(agency),
+            Event::Insecure(first_byte) => self.refuse_insecure(id, first_byte),
+            Event::Cut => {
+                self.close(id);
+                self.dirty.push(id);
+            }
+            Event::Failed => self.fail(id),
             Event::Sent(bytes) => self.take_sent(id, bytes, now),
             Event::Expired => self.expire(id, now),
             Event::Lost => {
@@ -339,6 +356,11 @@ impl Central {
         let deadline = session.deadline(&self.limits, self.is_read(session));
         let Some((_, why)) = deadline.filter(|(at, _)| *at <= now.instant) else { return };
         peer_event!(self.peer_log, session.peer, Warn, "expire_connection", success, "ip": session.peer, "reason": why);
+        self.fail(id);
+    }
+
+    /// Closes a session and drops what it is owed.
+    fn fail(&mut self, id: ConnectionId) {
         self.close(id);
         self.sessions[id].output.abandon();
         self.dirty.push(id);

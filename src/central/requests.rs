@@ -77,7 +77,8 @@ impl Central {
                 return Applied { bytes, rest: Rest::Blocked };
             }
             let rest = &input[bytes..];
-            let needs_hello = self.credentials.is_some() && session.state == State::Anonymous;
+            let is_unknown = session.state == State::Anonymous && session.identity.is_none();
+            let needs_hello = self.credentials.is_some() && is_unknown;
             if let Some(refused) = refused_from_its_front(rest, needs_hello) {
                 peer_event!(self.peer_log, session.peer, Warn, "receive_message", fail, "ip": session.peer, "error": refused);
                 self.refuse(id, refused.code());
@@ -125,7 +126,12 @@ impl Central {
     fn hello(&mut self, id: ConnectionId, agency: u32, credential: &[u8]) -> Result<(), ErrorCode> {
         let session = &self.sessions[id];
         // First, so that a peer without a credential does not learn which agencies there are.
-        if self.credentials.as_ref().is_some_and(|credentials| !credentials.admit(agency, credential)) {
+        let is_admitted = match (session.identity, &self.credentials) {
+            (Some(own), _) if own != agency => return Err(ErrorCode::OtherAgency),
+            (None, Some(credentials)) => credentials.admit(agency, credential),
+            (Some(_), _) | (None, None) => true,
+        };
+        if !is_admitted {
             return Err(ErrorCode::Credential);
         }
         self.lottery.find(agency).map_err(code_of)?;
@@ -202,6 +208,20 @@ impl Central {
         }
     }
 
+    /// Refuses a connection that is not over TLS, with a code if it speaks the protocol.
+    pub(super) fn refuse_insecure(&mut self, id: ConnectionId, first_byte: u8) {
+        let session = &mut self.sessions[id];
+        session.recognise(first_byte);
+        peer_event!(self.peer_log, session.peer, Warn, "receive_message", fail, "ip": session.peer,
+            "error": RefusedFront::Insecure);
+        if session.is_lottery() {
+            self.refuse(id, RefusedFront::Insecure.code());
+        } else {
+            self.close(id);
+            self.dirty.push(id);
+        }
+    }
+
     /// Refuses input of `id` that there is no room for. It has no agency, so nothing of it is stored.
     fn refuse_unfinished(&mut self, id: ConnectionId) {
         let session = &self.sessions[id];
@@ -226,9 +246,11 @@ impl Central {
     }
 }
 
-/// A refusal of a message that its first bytes decide.
+/// A refusal of a connection or a message that its first bytes decide.
 #[derive(Clone, Copy, Debug, Error)]
 enum RefusedFront {
+    #[error("a connection without TLS, and TLS_REQUIRED is set")]
+    Insecure,
     #[error("a message before Hello, where credentials are asked for")]
     BeforeHello,
     #[error("message type {0}, which no agency sends")]
@@ -240,6 +262,7 @@ enum RefusedFront {
 impl RefusedFront {
     fn code(self) -> ErrorCode {
         match self {
+            RefusedFront::Insecure => ErrorCode::TlsRequired,
             RefusedFront::BeforeHello => ErrorCode::Credential,
             RefusedFront::Type(_) => ErrorCode::UnknownType,
             RefusedFront::Version(_) => ErrorCode::Version,

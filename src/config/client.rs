@@ -7,11 +7,12 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde_yaml::Value;
 
-use super::Kind::{Address, Path, Secret, Whole};
+use super::Kind::{Address, Path, Secret, Text, Whole};
 use super::credential::read_secret;
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
-use super::{ConfigError, Credential, Key, Kind, LogFormat, Program, Settings};
+use super::tls::TlsClient;
+use super::{ConfigError, Credential, Key, Kind, LogFormat, Program, Settings, tls};
 use crate::logging::Excerpt;
 
 /// The client, as its configuration has it.
@@ -73,6 +74,17 @@ config! {
             "CLI_AGENCY_CREDENTIAL" as "agency.credential", "", Secret;
             /// file that holds the credential instead, as Docker mounts secrets; a line break at its end is ignored
             "CLI_AGENCY_CREDENTIAL_FILE" as "agency.credentialFile", "", Path;
+        }
+        /// TLS; `None` if no authority is configured.
+        tls: Option<TlsClient> = tls::client {
+            /// file of the authority of the server's certificate in PEM; turns TLS on
+            "CLI_TLS_CA_FILE" as "tls.caFile", "", Path;
+            /// file of the agency's certificate in PEM, where the server asks for one
+            "CLI_TLS_CERTIFICATE_FILE" as "tls.certificateFile", "", Path;
+            /// file of its private key in PEM
+            "CLI_TLS_KEY_FILE" as "tls.keyFile", "", Path;
+            /// name in the server's certificate; if not set, the host of server.address
+            "CLI_TLS_SERVER_NAME" as "tls.serverName", "", Text;
         }
         /// Origin of the bets.
         bets: BetsFrom = bets_from {

@@ -13,6 +13,7 @@
 //! | `log_format` | the form of the log's lines |
 //! | `listen_ip` | the address to listen on |
 //! | `agencies`, `credential` | secrets, which no error shows |
+//! | [`tls`] | certificates |
 //! | `duration` | durations in Go's notation |
 
 mod agencies;
@@ -26,6 +27,7 @@ mod log_format;
 mod program;
 pub mod server;
 mod settings;
+pub mod tls;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ use thiserror::Error;
 
 use crate::logging::Excerpt;
 
+#[cfg(feature = "tls")]
+pub(crate) use credential::read_secret;
 pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES, WEAK_CREDENTIAL_BYTES};
 pub use duration::{parse_duration, show_duration};
 pub use key::{Key, Kind};

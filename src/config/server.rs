@@ -10,7 +10,8 @@ use log::LevelFilter;
 use super::Kind::{Path, Whole};
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
-use super::{ConfigError, Credential, Key, Kind, ListenIp, LogFormat, Program, Settings, agencies, ini_text};
+use super::tls::TlsServer;
+use super::{ConfigError, Credential, Key, Kind, ListenIp, LogFormat, Program, Settings, agencies, ini_text, tls};
 use crate::logging::Excerpt;
 
 /// The server, as its configuration has it.
@@ -74,6 +75,20 @@ config! {
             /// file with a line N = credential for each agency, in place of section AGENCIES;
             /// if neither is set, any client may act as any agency
             "AGENCIES_FILE", "", Path;
+        }
+        /// TLS; `None` if no certificate is configured.
+        tls: Option<TlsServer> = tls::server {
+            /// file of the server's certificate in PEM, with those between it and the authority behind it; turns TLS on
+            "TLS_CERTIFICATE_FILE", "", Path;
+            /// file of its private key in PEM
+            "TLS_KEY_FILE", "", Path;
+            /// file of the authority of agencies' certificates: one for agency-N speaks for agency N without a credential, and
+            /// an agency needs one of the two
+            "TLS_CLIENT_CA_FILE", "", Path;
+            /// true: plain connections are refused
+            "TLS_REQUIRED", "false", bool::KIND;
+            /// longest time for a TLS handshake
+            "TLS_HANDSHAKE_TIMEOUT", "10s", Kind::Duration;
         }
         /// Bounds on what clients can take.
         limits: Limits = Limits::from_settings {}

@@ -9,6 +9,7 @@
 //! | [`turn`] | one turn: read, expire, commit, write. The simulator runs it, too |
 //! | [`schedule`] | the connection that is read next, how much, for how long |
 //! | `connection` | a socket, its readiness, its end |
+//! | `transport` | plain bytes or TLS |
 //! | `listener` | accepting, also without room |
 //! | `deadlines` | the connection that is due next |
 //! | `commit_times` | durations of commits |
@@ -27,6 +28,7 @@ mod notify;
 pub mod reactor;
 mod report;
 pub mod schedule;
+mod transport;
 pub mod turn;
 
 pub use connection::Socket;

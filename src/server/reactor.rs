@@ -18,7 +18,7 @@ use super::listener::{Listener, configure, turn_away};
 use super::notify::Notifier;
 use super::report::{Reminder, Report};
 use super::turn::{Ready, Server, TurnError, World};
-use crate::central::{Central, ConnectionId, Now};
+use crate::central::{ConnectionId, Now};
 use crate::ledger::Ledger;
 use crate::{event, peer_event};
 
@@ -85,17 +85,15 @@ struct Readiness {
 }
 
 impl<L: Ledger> Reactor<L> {
-    /// A loop over `listener`, which does not block. A connection's share of a turn is `turn_bytes`. Agencies that are
-    /// missing are logged every `reminder_interval`. SIGHUP calls `on_hangup`, SIGUSR1 logs the status.
+    /// A loop of `server` over `listener`, which does not block. Agencies that are missing are logged every
+    /// `reminder_interval`. SIGHUP calls `on_hangup` and has certificates read again, SIGUSR1 logs the status.
     ///
     /// # Errors
     /// The system's.
     pub fn new(
         listener: std::net::TcpListener,
         mut signals: Signals,
-        central: Central,
-        ledger: L,
-        turn_bytes: usize,
+        server: Server<TcpStream, L>,
         reminder_interval: Duration,
         on_hangup: fn(),
     ) -> io::Result<Reactor<L>> {
@@ -113,9 +111,9 @@ impl<L: Ledger> Reactor<L> {
             },
             listener: Listener::new(listener),
             signals,
-            report: Report::new(&central),
+            report: Report::new(server.central()),
             reminder: Reminder::new(reminder_interval, Instant::now()),
-            server: Server::new(central, ledger, turn_bytes),
+            server,
             ready: Vec::new(),
             admin: None,
             notifier: Notifier::from_environment(Instant::now()),
@@ -211,7 +209,10 @@ impl<L: Ledger> Reactor<L> {
         let mut stop = None;
         for signal in self.signals.pending().collect::<Vec<_>>() {
             match signal {
-                SIGHUP => (self.on_hangup)(),
+                SIGHUP => {
+                    (self.on_hangup)();
+                    self.server.read_certificates_again();
+                }
                 SIGUSR1 => self.report.log(&self.server),
                 SIGINT => stop = Some(Stop::Interrupt),
                 _ => stop = Some(Stop::Terminate),

@@ -129,6 +129,14 @@ impl Schedule {
         }
     }
 
+    /// Lets a connection wait for the next turn.
+    pub fn defer(&mut self, id: ConnectionId) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if !std::mem::replace(&mut entry.is_listed, true) {
+            self.served.push(id);
+        }
+    }
+
     /// Lets a connection wait for the commit in flight, once, however often its peer makes it ready meanwhile.
     pub fn hold(&mut self, id: ConnectionId) {
         let Some(entry) = self.entries.get_mut(id) else { return };

@@ -7,6 +7,7 @@
 //! This is the code that runs in production and in the simulator: it knows sockets only as [`Socket`], the rest of the
 //! world as [`World`], and the disk as a [`Ledger`].
 
+mod secure;
 mod write;
 
 use std::collections::VecDeque;
@@ -17,12 +18,13 @@ use std::time::{Duration, Instant};
 use slotmap::SlotMap;
 
 use super::commit_times::Commits;
-use super::connection::{Connection, LINGER, Received, Socket, Written};
+use super::connection::{Connection, Socket, Written};
 use super::deadlines::Deadlines;
 use super::schedule::{Grant, SLICE_BYTES, Schedule};
 use crate::central::{Central, ConnectionId, Event, Halt, Now, PeerLog, Wants};
 use crate::ledger::Ledger;
 use crate::peer_event;
+use crate::tls::Acceptor;
 
 /// Readiness of a connection, as an edge-triggered poll reports it.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +78,12 @@ pub struct Server<S, L> {
     in_line: VecDeque<ConnectionId>,
     /// The buffer that input is read to.
     slice: Vec<u8>,
+    /// The buffer that it is decrypted to.
+    plain: Vec<u8>,
+    /// TLS, if there is a certificate.
+    tls: Option<Acceptor>,
+    /// Reads of handshakes that are left in this turn.
+    handshakes_left: usize,
     /// The moment at which the commit in flight began.
     commit_began: Option<Instant>,
     /// The commits since the start.
@@ -95,6 +103,9 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             writable: Vec::new(),
             in_line: VecDeque::new(),
             slice: vec![0; SLICE_BYTES],
+            plain: Vec::new(),
+            tls: None,
+            handshakes_left: 0,
             commit_began: None,
             commits: Commits::default(),
         }
@@ -115,10 +126,14 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         if !self.central.is_full() {
             return true;
         }
+        self.evict("MAX_CONNECTIONS reached, and it has not said whose it is", now)
+    }
+
+    /// Resets the oldest connection without an agency. False if there is none.
+    fn evict(&mut self, reason: &str, now: Now) -> bool {
         let Some(id) = self.central.oldest_without_agency() else { return false };
         let peer = self.connections[id].peer.ip();
-        peer_event!(self.central.peer_log(), peer, Warn, "evict_connection", success, "ip": peer,
-            "reason": "MAX_CONNECTIONS reached, and it has not said whose it is");
+        peer_event!(self.central.peer_log(), peer, Warn, "evict_connection", success, "ip": peer, "reason": reason);
         self.abort(id, now);
         true
     }
@@ -141,7 +156,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         }
         self.central.connect(id, peer.ip(), now);
         self.schedule.add(id);
-        self.deadlines.set(id, self.central.deadline(id));
+        self.set_deadline(id);
         Ok(id)
     }
 
@@ -193,6 +208,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     /// came meanwhile before each slice of a bulk sender.
     fn read(&mut self, world: &mut impl World, now: Now) -> io::Result<()> {
         self.schedule.begin_turn();
+        self.handshakes_left = secure::HANDSHAKES;
         self.take_ready();
         while let Some(grant) = self.schedule.grant() {
             if grant.is_bulk {
@@ -231,18 +247,22 @@ impl<S: Socket, L: Ledger> Server<S, L> {
                 self.central.on(id, Event::Turn, now);
                 self.schedule.took_kept(id, is_staged(&self.central));
             }
-            Wants::Input if connection.is_readable => match connection.read(&mut self.slice[..bytes]) {
-                Received::Bytes(bytes) => {
-                    self.central.on(id, Event::Received(bytes), now);
-                    self.schedule.took(id, bytes.len(), is_staged(&self.central));
-                }
-                Received::None => {}
-                Received::End => self.central.on(id, Event::Ended, now),
-                Received::Broken(error) => return self.lose(id, &error, now),
+            Wants::Input if connection.transport.may_shake_hands() && self.handshakes_left == 0 => {
+                return self.schedule.defer(id);
+            }
+            Wants::Input if connection.is_readable => match self.receive(id, bytes, now) {
+                Ok(0) => {}
+                Ok(bytes) => self.schedule.took(id, bytes, is_staged(&self.central)),
+                Err(error) => return self.lose(id, &error, now),
             },
             _ => {}
         }
         self.reschedule(id, now);
+    }
+
+    fn set_deadline(&mut self, id: ConnectionId) {
+        let own = self.connections.get(id).and_then(Connection::due);
+        self.deadlines.set(id, own.into_iter().chain(self.central.deadline(id)).min());
     }
 
     /// Keeps the input of a lingering connection from resetting it.
@@ -271,16 +291,23 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             // A poll reports it, or a write goes on with it.
             Wants::Input | Wants::Room | Wants::Draw | Wants::Close => {}
         }
-        self.deadlines.set(id, self.central.deadline(id));
+        self.set_deadline(id);
     }
 
     fn expire(&mut self, now: Now) {
         while let Some(id) = self.deadlines.take_due(now.instant) {
             self.central.on(id, Event::Expired, now);
-            if self.central.wants(id) == Wants::Close {
+            let connection = &self.connections[id];
+            let is_late = connection.transport.handshake_due().is_some_and(|due| due <= now.instant);
+            if is_late {
+                let peer = connection.peer.ip();
+                peer_event!(self.central.peer_log(), peer, Warn, "tls", fail, "ip": peer,
+                    "error": "a handshake took longer than TLS_HANDSHAKE_TIMEOUT");
+            }
+            if is_late || self.central.wants(id) == Wants::Close {
                 self.abort(id, now);
             } else {
-                self.deadlines.set(id, self.central.deadline(id));
+                self.set_deadline(id);
             }
         }
     }

@@ -48,7 +48,7 @@ impl Project {
         let mut command = Command::new("bash");
         command.args(["-c", r#"PATH=/nowhere; exec "$BASH" ./generar-compose.sh "$@""#, "bash"]);
         command.args(arguments).current_dir(self.folder.path());
-        CLIENT_VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
+        CLIENT_VARIABLES.iter().chain(&["TLS"]).for_each(|name| _ = command.env_remove(name));
         command.envs(variables.iter().copied()).output().expect("bash")
     }
 
@@ -124,6 +124,20 @@ fn every_agency_has_an_identity_of_its_own() {
         let environment = list(&compose, &name, "environment");
         assert_eq!(environment[0], format!("CLI_ID={agency}"));
         assert_eq!(environment[1..], CLIENT_VARIABLES, "a name without a value is passed on if it is set");
+    }
+}
+
+#[test]
+fn with_tls_every_container_gets_its_own_certificate_and_no_other() {
+    let compose = parsed(&Project::with_bets_of(2).compose(2, &[("TLS", "1")]).0);
+    assert_eq!(mounts(&compose, "server"), ["./config/server /loteria/config", "./.tls/server /loteria/tls"]);
+    let environment = list(&compose, "server", "environment");
+    assert!(environment.contains(&"TLS_REQUIRED=true".to_owned()), "{environment:?}");
+    for agency in 1..=2 {
+        let name = format!("client{agency}");
+        assert_eq!(mounts(&compose, &name)[1], format!("./.tls/agency-{agency} /loteria/tls"));
+        let environment = list(&compose, &name, "environment");
+        assert!(environment.contains(&"CLI_TLS_KEY_FILE=/loteria/tls/key.pem".to_owned()), "{environment:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use crate::fixture::programs;
 
 const PROGRAMS: [&Program; 2] = [&server::PROGRAM, &client::PROGRAM];
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "README.es.md",
     "CONTRIBUTING.md",
@@ -19,6 +19,7 @@ const DOCUMENTS: [&str; 7] = [
     "errors.md",
     "docs/mio-patterns.md",
     "docs/operating.md",
+    "docs/security.md",
 ];
 
 fn path(name: &str) -> PathBuf {

@@ -127,7 +127,7 @@ fn a_line_without_an_end_comes_back_after_a_half_close() {
     for line in ["hola", "h", "hola\r"] {
         server.connect().send(line.as_bytes()).end().expect(line.as_bytes()).expect_closed();
     }
-    server.connect().end().expect_closed();
+    server.connect().ready().end().expect_closed();
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::fixture::by_hand::{ALL_BETS_SENT, OPEN, hello_with, welcome};
 use crate::fixture::logs::{is_full, small_disk, stuck_reader};
-use crate::fixture::{Outcome, Server, start, succeeded, wait_for};
+use crate::fixture::{Outcome, Server, Stream, Wire, start, succeeded, wait_for};
 use fastrand::Rng;
 use loteria_tools::{Process, agency_files};
 
@@ -71,11 +71,11 @@ fn hello_as(agency: u32) -> Vec<u8> {
 /// Keeps [`OF_EACH_KIND`] connections of a kind busy and counts them in `had`, for as long as the test keeps that.
 fn attack(port: u16, says: Says, reads: bool, seed: u64, had: &Weak<AtomicUsize>) {
     let mut random = Rng::with_seed(seed);
-    let mut connections: Vec<Option<(TcpStream, u64)>> = (0..OF_EACH_KIND).map(|_| None).collect();
+    let mut connections: Vec<Option<(Stream, u64)>> = (0..OF_EACH_KIND).map(|_| None).collect();
     while had.strong_count() > 0 {
         for slot in &mut connections {
             let Some((stream, step)) = slot else {
-                *slot = TcpStream::connect(("127.0.0.1", port)).ok().map(|stream| (stream, 0));
+                *slot = TcpStream::connect(("127.0.0.1", port)).ok().map(|stream| (Wire::to_server(stream).0, 0));
                 if let Some(((stream, _), had)) = slot.as_ref().zip(had.upgrade()) {
                     stream.set_nonblocking(true).expect("set");
                     had.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,8 @@
 //! The promises of both programs, tested on the real binaries over real sockets and files.
 
+/// True if every connection of the fixture is over TLS: see `tests/tls/main.rs`.
+const OVER_TLS: bool = false;
+
 mod fixture;
 mod fuzz_bodies;
 
@@ -43,4 +46,5 @@ mod resumption;
 mod round;
 mod signals;
 mod slow_logs;
+mod tls;
 mod welcome;

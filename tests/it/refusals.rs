@@ -224,6 +224,10 @@ fn an_unknown_version_is_code_11_and_closes() {
 
 #[test]
 fn one_connection_too_many_is_code_12_and_closes() {
+    // It is told before a handshake, in plain.
+    if crate::OVER_TLS {
+        return;
+    }
     let server = Server::start_with(2, |command| allow_descriptors_for(command, 2));
     let [mut first, _second] = [1, 2].map(|agency| server.connect_as(agency));
     server.connect().expect(&register_bet_failed(12)).expect_closed();

@@ -161,8 +161,8 @@ fn an_agency_that_ends_its_side_behind_its_request_is_told() {
     first.send(&all(1, 11)).end().expect(REGISTER_BET_OK);
     wait_for(&server.process, "action: cierre_agencia | result: success");
     // The last closing, its request and the end of its side come in one turn.
+    let mut last = server.connect().ready();
     server.process.signal(Signal::STOP);
-    let mut last = server.connect();
     last.send(&all(2, 22)).end();
     server.process.signal(Signal::CONT);
     last.expect(&[REGISTER_BET_OK, &inform_winners(&[22])].concat()).expect_closed();

@@ -14,6 +14,7 @@ use loteria::protocol;
 
 use crate::chance::Chance;
 use crate::mistakes::{Mistake, makes};
+use crate::security::Secure;
 
 /// One agency of a round, independent of the clients that speak for it.
 #[derive(Debug)]
@@ -137,6 +138,8 @@ pub struct Client {
     pub conversation: Conversation<SimulatedSource>,
     /// Its connection, by number.
     pub link: Option<usize>,
+    /// TLS on it.
+    pub secure: Option<Secure>,
     pub start: Start,
     pub takeovers: Takeovers,
     /// It does not connect before.
@@ -178,6 +181,7 @@ impl Client {
             agency: agency.number,
             conversation,
             link: None,
+            secure: None,
             start,
             takeovers: Takeovers::default(),
             paused_until: None,

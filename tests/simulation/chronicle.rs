@@ -86,6 +86,8 @@ happenings! {
     Echoed: "lines echoed",
     EchoedInFlight: "lines echoed while a commit was in flight",
     SilentClosed: "silent connections closed",
+    Handshake: "TLS handshakes completed",
+    CutOff: "TLS streams cut",
     StuckClosed: "connections closed in the middle of their first message",
 }
 

@@ -24,6 +24,7 @@ use crate::life::Life;
 use crate::mistakes::{Mistake, makes};
 use crate::network::{Edge, Network, Owner, Place};
 use crate::pipe::End;
+use crate::security;
 use crate::socket::SimulatedSocket;
 
 /// The time of the world. It passes between two steps and while a commit begins.
@@ -70,6 +71,8 @@ pub struct Settings {
     pub agencies: u32,
     pub sync: SyncPolicy,
     pub limits: Limits,
+    /// True if agencies connect over TLS.
+    pub is_secure: bool,
     pub temper: Temper,
 }
 
@@ -137,7 +140,7 @@ impl Process {
         let central = Central::new(settings.limits.clone(), None, restore.finish());
         let share = if makes(Mistake::ShareIgnored) { usize::MAX } else { settings.limits.turn_bytes };
         let process = Process {
-            server: Server::new(central, ledger, share),
+            server: Server::new(central, ledger, share).with_tls(settings.is_secure.then(security::acceptor)),
             life,
             desk,
             network: Rc::clone(network),

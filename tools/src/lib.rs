@@ -3,6 +3,7 @@
 //! [`Process`] runs a program and collects its log, [`run_on_terminal`] runs one on a terminal, [`check`] compares the stored
 //! bets with those that were sent, and [`http`] asks a server for what it shows.
 
+pub mod certificates;
 pub mod check;
 pub mod http;
 mod process;

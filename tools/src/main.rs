@@ -1,6 +1,7 @@
 //! `loteria`: the tool around the lottery. Each subcommand has a file of its own.
 
 mod backup;
+mod certify;
 mod close;
 mod conformance;
 mod data;
@@ -25,8 +26,8 @@ const INTERRUPTED: u8 = 130;
 /// The exit code of `status` for a server that answers and can't store bets.
 const UNHEALTHY: u8 = 3;
 
-/// Lotería Nacional: a demonstration of a whole round, bets to try the programs with, the state of a running server, the
-/// care of the files of a round, and tests of other implementations.
+/// Lotería Nacional: a demonstration of a whole round, bets to try the programs with, certificates, the state of a running
+/// server, the care of the files of a round, and tests of other implementations.
 #[derive(Parser)]
 #[command(name = "loteria", version)]
 struct Arguments {
@@ -44,6 +45,7 @@ enum Command {
     Backup(backup::Options),
     Close(close::Options),
     Conformance(conformance::Options),
+    Certificates(certify::Options),
 }
 
 /// The end of a subcommand that a signal stopped.
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Backup(options) => backup::run(&options),
         Command::Close(options) => close::run(&options),
         Command::Conformance(options) => conformance::run(&options),
+        Command::Certificates(options) => certify::run(&options),
     };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     // The exit code still tells if this line is not read.

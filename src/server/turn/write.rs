@@ -62,11 +62,17 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             return (0, Rest::Nothing);
         };
         let (mut written, mut is_full) = (0, false);
-        while written < SLICE && !is_full && !self.central.unsent(id).is_empty() {
+        while written < SLICE && !is_full {
             let unsent = self.central.unsent(id);
+            if unsent.is_empty() && !connection.transport.has_output() {
+                break;
+            }
+            let is_reply = !unsent.is_empty();
             match connection.write(&unsent[..unsent.len().min(SLICE - written)]) {
                 Written::Bytes(bytes) => {
-                    self.central.on(id, Event::Sent(bytes), now);
+                    if is_reply {
+                        self.central.on(id, Event::Sent(bytes), now);
+                    }
                     written += bytes;
                     is_full = bytes == 0;
                 }
@@ -85,9 +91,9 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     fn go_on(&mut self, id: ConnectionId, now: Now) {
         if self.central.wants(id) != Wants::Close {
             self.reschedule(id, now);
-        } else if self.connections[id].linger() {
+        } else if self.connections[id].linger(now.instant) {
             self.schedule.list(id);
-            self.deadlines.set(id, Some(now.instant + LINGER));
+            self.set_deadline(id);
         } else {
             self.close(id, now);
         }
