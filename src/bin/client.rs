@@ -76,15 +76,9 @@ fn run() -> Result<(), ExitError> {
 const DOCUMENTS_ON_A_LINE: usize = 20;
 
 fn log_winners(agency: u32, documents: &[u32]) {
-    let mut rest = documents;
-    loop {
-        let (on_this_line, left) = rest.split_at(rest.len().min(DOCUMENTS_ON_A_LINE));
-        let on_this_line: Vec<String> = on_this_line.iter().map(u32::to_string).collect();
-        event!(Info, "ganadores", success, "client_id": agency, "documentos": on_this_line.join(" "));
-        rest = left;
-        if rest.is_empty() {
-            break;
-        }
+    for documents in documents.chunks(DOCUMENTS_ON_A_LINE) {
+        let documents: Vec<String> = documents.iter().map(u32::to_string).collect();
+        event!(Info, "ganadores", success, "client_id": agency, "documentos": documents.join(" "));
     }
 }
 

@@ -63,7 +63,8 @@ fn a_long_line_to_echo_is_a_short_line_of_the_log() {
 fn batches_behind_a_refused_one_have_no_line_each() {
     let server = Server::start(1);
     let mut wire = server.connect_as(1);
-    let batches = [[Bet::of(1, 0, 1)], [Bet::of(1, 1, 1)], [Bet::of(1, 1, 1)]].map(|bets| register_bets(&bets));
+    let batches =
+        [[Bet::of(1, 100_000_000, 1)], [Bet::of(1, 1, 1)], [Bet::of(1, 1, 1)]].map(|bets| register_bets(&bets));
     wire.send(&batches.concat()).expect(&register_bet_failed(2).repeat(3));
     drop(wire);
     succeeded(start(&mut server.agency_with_rows(1, ROW)));

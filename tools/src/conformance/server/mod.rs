@@ -172,7 +172,7 @@ impl Server {
 
     /// A bet that is not valid.
     fn invalid(&self, agency: u32) -> Bet {
-        Bet::of(agency, 0, 1)
+        Bet::of(agency, 100_000_000, 1)
     }
 
     /// Sends each vector with this code that `is_wanted` on a connection of its own.

@@ -55,7 +55,7 @@ fn bets(page: &str) -> BTreeMap<&'static str, Vec<u8>> {
     let mut third = second.to_vec();
     third[8 + 0x12 + 3] = 3;
     let mut invalid = second.to_vec();
-    invalid[8 + 0x12 + 3] = 0;
+    invalid[8 + 0x12] = 0xff;
     BTreeMap::from([("[1]", first.to_vec()), ("[2]", second.to_vec()), ("[3]", third), ("[invalid]", invalid)])
 }
 
