@@ -9,7 +9,9 @@ use crate::fixture::by_hand::{
     ALL_BETS_SENT, Bet, OPEN, REGISTER_BET_OK, REQUEST_WINNERS, hello, hello2, inform_winners, register_bet_failed,
     register_bets, welcome,
 };
-use crate::fixture::{Certificates, ROW, Server, Wire, fails_with, start, wait_for, wait_for_nth};
+use crate::fixture::{
+    Certificates, ROW, Server, Wire, allow_descriptors_for, fails_with, start, wait_for, wait_for_nth,
+};
 use loteria::tls::HANDSHAKE_FAILURE;
 use rustix::process::Signal;
 
@@ -260,9 +262,7 @@ fn a_hundred_handshakes_at_once_are_all_completed() {
 #[test]
 fn a_server_without_room_has_a_tls_agency_try_again() {
     let certificates = Certificates::shared();
-    let server = server_of(certificates, false, |command| {
-        command.env("MAX_CONNECTIONS", "1");
-    });
+    let server = server_of(certificates, false, |command| allow_descriptors_for(command, 1));
     let mut first = connect_with(&server, certificates, None);
     first.send(&hello(1)).expect(&welcome(0, OPEN));
     let mut second = secure_agency(&server, certificates, 2, None, ROW);
