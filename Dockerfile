@@ -32,6 +32,13 @@ RUN find src -name '*.rs' -exec touch {} + \
       --bin server --bin client \
  && mv target/*/release/server target/*/release/client /usr/local/bin/
 
+# The tool, for `make docker-certificates` alone: no other image waits for it.
+FROM build AS tool
+COPY tools/src tools/src
+RUN find tools/src -name '*.rs' -exec touch {} + \
+ && cargo build --release --locked -p loteria-tools --target "$(rustc --print host-tuple)" --bin loteria \
+ && mv target/*/release/loteria /usr/local/bin/
+
 # The user is a number because busybox knows no other name than root, and 1000
 # because that is the owner of the mounted files on most machines. The server
 # writes bets.csv in its working directory.
@@ -47,6 +54,10 @@ FROM runtime AS server
 COPY --from=build /usr/local/bin/server /usr/local/bin/
 VOLUME /loteria
 ENTRYPOINT ["/usr/local/bin/server"]
+
+FROM runtime AS loteria
+COPY --from=tool /usr/local/bin/loteria /usr/local/bin/
+ENTRYPOINT ["/usr/local/bin/loteria"]
 
 FROM runtime AS client
 COPY --from=build /usr/local/bin/client /usr/local/bin/

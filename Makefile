@@ -10,9 +10,11 @@ help: ## List these tasks
 
 # --- on this machine -------------------------------------------------------------------------------------------------
 
-run: ## Run a whole round on the files of .data, without Docker (DATA=folder, LOGS=1 shows every line)
-	@$(CARGO) build --release --quiet
-	@$(CARGO) run --release --quiet --bin loteria -- demo $(or $(DATA),.data) $(if $(LOGS),--logs)
+run: ## Run a whole round on the files of .data, without Docker (DATA=folder FAST=1 SLOW=1 KILL=1 KEEP=folder LOGS=1)
+	@echo "Building the programs. The first time takes a minute or two." >&2
+	@$(CARGO) build --release
+	@$(CARGO) run --release --quiet --bin loteria -- demo $(or $(DATA),.data) $(if $(FAST),--fast) $(if $(SLOW),--slow) \
+		$(if $(KILL),--kill) $(if $(KEEP),--keep $(KEEP)) $(if $(LOGS),--logs)
 .PHONY: run
 
 test: ## Run every test that needs no Docker; the last line totals them
@@ -60,6 +62,7 @@ bench: ## Measure performance, fairness and the crowd: benches/*.md and pictures
 	@$(BENCH) performance
 	@$(MAKE) --no-print-directory bench-fairness
 	@$(MAKE) --no-print-directory bench-crowd
+	@$(MAKE) --no-print-directory bench-tls
 .PHONY: bench
 
 bench-peers: ## Measure the same bets in Redis and PostgreSQL, where they are installed: benches/peers.md
@@ -78,6 +81,10 @@ bench-cluster: ## Measure a round in PostgreSQL beside a raw COPY of the same ro
 	@set -o pipefail; $(CARGO) build --release --quiet --features postgres && export BETS=$(or $(BETS),1000000) && \
 		$(CARGO) bench --quiet -p loteria-tools --features postgres --bench cluster | tee benches/cluster.md
 .PHONY: bench-cluster
+
+bench-tls: ## Measure the same round in plain and over TLS: benches/tls.md (BETS=8000000 AGENCIES=10000 RUNS=3)
+	@set -o pipefail; $(if $(BETS),BETS=$(BETS)) $(if $(AGENCIES),AGENCIES=$(AGENCIES)) $(if $(RUNS),RUNS=$(RUNS)) $(BENCH) tls | tee benches/tls.md
+.PHONY: bench-tls
 
 callgrind: ## Count the instructions that a bet costs each program, and keep them in benches/instructions.txt
 	@$(BENCH) instructions
@@ -104,7 +111,7 @@ audit: ## Check licences, sources, duplicates and known vulnerabilities of the c
 .PHONY: audit
 
 fuzz: ## Run each fuzz target for MINUTES=20 (needs cargo-fuzz; a stable compiler will do)
-	@for target in decoder central recovery server_configuration client_configuration; do \
+	@for target in decoder central transport recovery server_configuration client_configuration; do \
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --release --debug-assertions $$target -- \
 			-max_total_time=$$((60 * $(or $(MINUTES),20))) -max_len=4096 || exit 1; \
 	done
@@ -116,7 +123,8 @@ clean: ## Remove what was built
 
 # --- under Docker Compose, which needs Docker and make only ------------------------------------------------------------
 
-COMPOSE = docker compose -f docker-compose-dev.yaml
+COMPOSE = docker compose -f $(if $(TLS),docker-compose-tls.yaml,docker-compose-dev.yaml)
+COMPOSED = $(shell grep -c "image: client:latest" docker-compose-dev.yaml)
 # The netcat targets have one more container, which sends the server a message.
 docker-compose-netcat-up docker-compose-netcat-logs docker-compose-netcat-down: COMPOSE += --profile netcat
 
@@ -125,13 +133,24 @@ docker-image: ## Build the images server:latest and client:latest
 	docker build --target client -t client:latest .
 .PHONY: docker-image
 
+# The tool runs in a container too, so that this needs nothing but Docker. User 1000, as which the programs run, owns its
+# certificates; those that are there are kept.
+docker-certificates: ## Make the certificates of TLS=1 in .tls, and docker-compose-tls.yaml
+	docker build --target loteria -t loteria:latest .
+	mkdir -p .tls
+	docker run --rm --user 0 --entrypoint sh -v "$(CURDIR)/.tls:/tls" loteria:latest -c \
+		'loteria certificates /tls --agencies $(COMPOSED) && chown -R 1000:1000 /tls/server /tls/agency-*'
+	TLS=1 ./generar-compose.sh docker-compose-tls.yaml $(COMPOSED)
+.PHONY: docker-certificates
+
 # Running containers are stopped and started again, and read a changed configuration. One whose environment or image has
 # changed is replaced. Either way the server keeps its bets, which are in a volume of its own.
-docker-compose-up: ## Start a server and five agencies in containers; running ones are restarted with their bets
+# SLOW paces the agencies, so that exercises 7 and 8 can be followed, and ADMIN publishes the admin port on this machine.
+docker-compose-up: ## Start a server and five agencies in containers; running ones are restarted with their bets (SLOW=1 ADMIN=8080 TLS=1)
 docker-compose-netcat-up: ## The same, with a container that asks the server to echo a message
-docker-compose-up docker-compose-netcat-up: docker-image
+docker-compose-up docker-compose-netcat-up: docker-image $(if $(TLS),docker-certificates)
 	$(COMPOSE) stop -t 1
-	$(COMPOSE) up -d
+	$(if $(SLOW),CLI_BATCH_PERIOD=100ms )$(COMPOSE) $(if $(ADMIN),-f deploy/docker-compose-admin.yaml )up -d
 .PHONY: docker-compose-up docker-compose-netcat-up
 
 docker-compose-logs: ## Follow the logs of the containers
@@ -172,3 +191,7 @@ cluster-test: ## Kill, freeze and cut off its machines in mid-round, and check e
 docker-test: ## Run the eight exercises on this machine's Docker engine
 	tests/docker.sh
 .PHONY: docker-test
+
+course-tests: ## Run the course's own black-box suite, which removes every container (TESTS=folder with its clone)
+	@tests/course.sh $(TESTS)
+.PHONY: course-tests

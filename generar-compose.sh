@@ -8,7 +8,9 @@
 # configuration and the bets are mounted, and the variables listed without a value
 # reach a container only if they are set where `docker compose up` is called: the
 # file is the same for every round. With CLI_MODE=echo in the environment it writes
-# a file whose clients echo unless CLI_MODE says otherwise, and get no bets.
+# a file whose clients echo unless CLI_MODE says otherwise, and get no bets. With
+# ONE_BET=1 each client has one bet of its own, as in exercise 5. With TLS=1 all of them
+# speak TLS, each with the folder of .tls that "loteria certificates" made for it.
 set -euo pipefail
 
 # 254 addresses, minus the gateway, the server, netcat and validar-echo-server.sh.
@@ -53,11 +55,29 @@ server() { # server N
   echo "    environment:
       - NUM_AGENCIES=$1
       - LOGGING_LEVEL
-      - ADMIN_ADDRESS=0.0.0.0:8080
-    volumes:"
+      - ADMIN_ADDRESS=0.0.0.0:8080"
+  if [[ $tls == 1 ]]; then
+    echo "      - TLS_CERTIFICATE_FILE=/loteria/tls/certificate.pem
+      - TLS_KEY_FILE=/loteria/tls/key.pem
+      - TLS_CLIENT_CA_FILE=/loteria/tls/ca.pem
+      - TLS_REQUIRED=true"
+  fi
+  echo "    volumes:"
   mount config/server config
+  if [[ $tls == 1 ]]; then mount .tls/server tls; fi
   echo "    networks:
       - testing_net"
+}
+
+# The bet of a client, made up. A variable that is set where `docker compose up` is
+# called takes the place of its part.
+bet() { # bet I
+  local first=(Ana Leo Luz Juan Eva Beto) last=(Paz Sosa Ruiz Lorca Vega)
+  echo "      - NOMBRE=\${NOMBRE:-${first[$1 % 6]}}
+      - APELLIDO=\${APELLIDO:-${last[$1 % 5]}}
+      - DOCUMENTO=\${DOCUMENTO:-$((30000000 + $1))}
+      - NACIMIENTO=\${NACIMIENTO:-$((1950 + $1 % 50))-03-17}
+      - NUMERO=\${NUMERO:-$(((7573 + $1) % 10000))}"
 }
 
 client() { # client I
@@ -66,13 +86,16 @@ client() { # client I
       - CLI_ID=$1
       - $mode
       - CLI_LOG_LEVEL
-      - NOMBRE
-      - APELLIDO
-      - DOCUMENTO
-      - NACIMIENTO
-      - NUMERO
-    volumes:"
+      - CLI_BATCH_PERIOD"
+  if [[ $one_bet == yes ]]; then bet "$1"; else echo "$any_bet"; fi
+  if [[ $tls == 1 ]]; then
+    echo "      - CLI_TLS_CA_FILE=/loteria/tls/ca.pem
+      - CLI_TLS_CERTIFICATE_FILE=/loteria/tls/certificate.pem
+      - CLI_TLS_KEY_FILE=/loteria/tls/key.pem"
+  fi
+  echo "    volumes:"
   mount config/client config
+  if [[ $tls == 1 ]]; then mount ".tls/agency-$1" tls; fi
   if [[ $bets == mounted ]]; then mount .data .data; fi
   echo "    networks:
       - testing_net
@@ -157,11 +180,17 @@ file=$1 agencies=$2
 folder=$(folder_of "$file") || fail "there is no folder for $file"
 project=$(folder_of "${BASH_SOURCE[0]}")
 
-mode=CLI_MODE bets=mounted
+mode=CLI_MODE bets=mounted one_bet=no tls=${TLS:-}
+readonly any_bet="      - NOMBRE
+      - APELLIDO
+      - DOCUMENTO
+      - NACIMIENTO
+      - NUMERO"
 if [[ ${CLI_MODE:-} == echo ]]; then
   # shellcheck disable=SC2016  # Compose expands it, not bash.
   mode='CLI_MODE=${CLI_MODE:-echo}' bets=none
 fi
+if [[ -n ${ONE_BET:-} ]]; then one_bet=yes bets=none; fi
 
 # Complete before the file is touched.
 text=$(compose "$agencies")

@@ -15,20 +15,22 @@ import datetime
 import itertools
 import random
 import socket
+import ssl
 import struct
 import sys
 import time
+import zlib
 
 REGISTER_BETS, REGISTER_BET_OK, REGISTER_BET_FAILED, _ACK, ALL_BETS_SENT = 1, 2, 3, 4, 5
-REQUEST_WINNERS, INFORM_WINNERS, HELLO, WELCOME = 6, 7, 8, 9
+REQUEST_WINNERS, INFORM_WINNERS, HELLO, WELCOME, REFUSED = 6, 7, 8, 10, 11
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 OPEN, CLOSED, DRAWN = range(3)
 MAX_PACKET_BYTES = 8192
 BATCH_HEAD = struct.Struct(">HI")  # type, number of bets
 
 # Codes after which the same may go better later. After code 10 it may once. Any other needs a person.
-CODES = range(1, 13)
+CODES = range(1, 14)
 NOT_STORED, TAKEN_OVER, UNAVAILABLE = 9, 10, 12
 TAKEOVERS_APART = 60  # seconds after coming back in which another code 10 is final
 
@@ -91,7 +93,7 @@ def batches(bets):
 class Central:
     """A connection to the server."""
 
-    def __init__(self, address, reply_timeout):
+    def __init__(self, address, reply_timeout, tls=None, server_name=None):
         self.socket = socket.create_connection(address, CONNECT_TIMEOUT)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -99,6 +101,10 @@ class Central:
         for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10)):
             if hasattr(socket, option):
                 self.socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+        if tls:
+            # A stream that ends without close_notify was cut: recv raises then, and does not give b"".
+            self.socket.settimeout(reply_timeout)
+            self.socket = tls.wrap_socket(self.socket, server_hostname=server_name, suppress_ragged_eofs=False)
         self.reply_timeout = reply_timeout
         self.received = bytearray()
         self.has_answered = False
@@ -112,6 +118,12 @@ class Central:
 
     def end_well(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE)
+        if isinstance(self.socket, ssl.SSLSocket):
+            self.socket.settimeout(1)
+            try:
+                self.socket.unwrap()  # close_notify
+            except OSError:
+                pass  # Everything was read.
 
     def say(self, message_type, body=b""):
         self.send(struct.pack(">H", message_type) + body)
@@ -133,18 +145,21 @@ class Central:
         (got,) = self.read(">H", due)
         if got == REGISTER_BET_FAILED:
             self.refuse(*self.read(">H", due))
+        if got == REFUSED:
+            self.refuse(*self.read(">HI", due))
         if got != message_type:
             raise Refused(f"the server does not speak this protocol: message {got} instead of {message_type}")
         fields = self.read(">" + form, due)
         self.has_answered = True
         return fields, due
 
-    def refuse(self, code):
+    def refuse(self, code, position=0):
         self.has_answered = True
         if code not in CODES:
             raise Refused(f"the server does not speak this protocol: error code {code}")
         kind = {NOT_STORED: Passing, UNAVAILABLE: Passing, TAKEN_OVER: TakenOver}.get(code, Refused)
-        raise kind(f"the server refuses, code {code}")
+        bet = f" bet {position} of a batch" if position else ""
+        raise kind(f"the server refuses{bet}, code {code}")
 
     def read(self, form, due):
         size = struct.calcsize(form)
@@ -169,7 +184,7 @@ def converse(central, options, known):
     """One connection, from Hello to the documents of the winners. On those before, `known` bets were said to be stored."""
     credential = options.credential.encode()
     central.say(HELLO, struct.pack(">HIH", PROTOCOL_VERSION, options.id, len(credential)) + credential)
-    (stored, state), _ = central.expect(WELCOME, "QB")
+    (stored, state, checksum), _ = central.expect(WELCOME, "QBI")
     if state not in (OPEN, CLOSED, DRAWN):
         raise Refused(f"the server does not speak this protocol: state {state} of an agency")
     if stored < known:
@@ -177,20 +192,33 @@ def converse(central, options, known):
     central.stored = stored
     with open_bets(options.file) as file:
         rows = csv.reader(file)
-        held = sum(1 for _ in itertools.islice(rows, stored))
-        if held < stored:
-            raise Refused(f"the server has {stored} bets of this agency, and {options.file} holds only {held}")
+        bets = encode_rows(options.id, rows)
+        skip_stored(bets, stored, checksum, options.file)
         if state == OPEN:
-            send_bets(central, encode_rows(options.id, rows), options.window)
+            send_bets(central, bets, options.window)
             # Only now: bets of a batch refused after this could never be sent again.
             central.say(ALL_BETS_SENT)
-        elif next(rows, None) is not None:
+        elif next(bets, None) is not None:
             raise Refused(f"the agency has closed with {stored} bets, and {options.file} holds more")
     central.say(REQUEST_WINNERS)
     (count,), due = central.expect(INFORM_WINNERS, "Q", may_wait=True)
     if count > central.stored:
         raise Refused(f"the server tells {count} winners of the {central.stored} bets of this agency")
     return central.read(f">{count}I", due)
+
+
+def skip_stored(bets, stored, checksum, path):
+    """Skips the stored bets, which must be the first ones of the file."""
+    held, held_checksum = 0, 0
+    for bet in itertools.islice(bets, stored):
+        held, held_checksum = held + 1, zlib.crc32(bet, held_checksum)
+    if held < stored:
+        raise Refused(f"the server has {stored} bets of this agency, and {path} holds only {held}")
+    if held_checksum != checksum:
+        raise Refused(
+            f"the server has {stored} bets with checksum {checksum:08x}, and those of {path} have {held_checksum:08x}:"
+            " another file was sent before"
+        )
 
 
 def open_bets(path):
@@ -217,18 +245,34 @@ def hear_stored(central, unanswered):
     central.stored += unanswered.popleft()
 
 
+def context(options):
+    """TLS 1.3 with the authority and the certificate of the options; None without an authority."""
+    if not options.ca:
+        return None
+    tls = ssl.create_default_context(cafile=options.ca)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_3
+    if options.certificate:
+        tls.load_cert_chain(options.certificate, options.key)
+    return tls
+
+
 def run(options):
     """The agency's winners, over as many connections as it takes."""
     host, _, port = options.server.rpartition(":")
+    tls, server_name = context(options), options.server_name or host
     stored, pause, failing_since, came_back = 0, FIRST_PAUSE, None, None
     while True:
         central = None
         try:
-            with Central((host, int(port)), options.reply_timeout) as central:
+            with Central((host, int(port)), options.reply_timeout, tls, server_name) as central:
                 winners = converse(central, options, stored)
                 central.end_well()
                 return winners
+        except ssl.SSLCertVerificationError as error:
+            raise Refused(str(error)) from error
         except (OSError, Passing, TakenOver) as error:
+            if isinstance(error, ssl.SSLError) and "ALERT" in str(error):
+                raise Refused(f"the server refuses: {error}") from error
             now = time.monotonic()
             if central and central.stored > stored:
                 stored, pause = central.stored, FIRST_PAUSE
@@ -256,6 +300,10 @@ def main():
     parser.add_argument("--id", type=int, required=True, help="its number, from 1")
     parser.add_argument("--server", default="localhost:12345", help="host:port of the server")
     parser.add_argument("--credential", default="", help="what proves that it is that agency, if that is asked")
+    parser.add_argument("--ca", help="file of the authority of the server's certificate: turns TLS on")
+    parser.add_argument("--certificate", help="file of the agency's certificate, if the server asks for one")
+    parser.add_argument("--key", help="file of its private key")
+    parser.add_argument("--server-name", help="name in the server's certificate, if it is not the host of --server")
     parser.add_argument("--window", type=int, default=8, help="batches sent and not yet answered, at most")
     parser.add_argument("--patience", type=float, default=60, help="how long to go on without an answer, in seconds")
     parser.add_argument("--reply-timeout", type=float, default=30, help="longest wait for a reply but the winners, in seconds")

@@ -11,7 +11,7 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-use crate::event;
+use crate::{event, logging};
 
 /// Time for a program to end by itself after the signal.
 pub const GRACE: Duration = Duration::from_millis(700);
@@ -21,10 +21,12 @@ const LAST_LINE: Duration = Duration::from_millis(50);
 
 /// Ends the process after [`GRACE`] with exit code 0, unless it has ended by then.
 ///
-/// Call it when `signal` arrives, from a thread that does nothing else: it blocks that thread.
+/// Call it when `signal` arrives, from a thread that does nothing else: it blocks that thread. The thread is started with
+/// the program, because there may be no room for another when the signal comes.
 pub fn end_after_grace(signal: &'static str) -> ! {
     thread::sleep(GRACE);
-    thread::spawn(move || event!(Warn, "exit", success, "signal": signal, "reason": "what was blocked did not wake"));
-    thread::sleep(LAST_LINE);
+    logging::end();
+    event!(Warn, "exit", success, "signal": signal, "reason": "what was blocked did not wake");
+    logging::flush_within(LAST_LINE);
     process::exit(0)
 }

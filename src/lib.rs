@@ -17,13 +17,17 @@
 //! 7. [`central::Central::settle`] makes the counts final.
 //! 8. `central::replies` turns the reply to the batch into bytes. Only now it exists, and only now it leaves.
 //!
-//! The draw happens with the commit of the last closing, and each agency that asked is told its own winners.
+//! The draw happens with the commit of the last closing, which also stores its certificate. Then each agency that asked is
+//! told its own winners.
 //!
 //! # The way of a connection
 //! [`server::reactor`] accepts it and registers it with the poll under its [`central::ConnectionId`]. Each turn gives
 //! what arrived to [`central::Central::on`] and asks [`central::Central::wants`] what the connection needs next. Its
 //! session is `Silent`, then `Echo` or `Anonymous`, then `Agency`, then `Closing` (`central::session`). After its last
 //! reply it lingers until the peer has ended its side, for a second at most (`server::connection`).
+//!
+//! Its first byte decides the transport (`server::transport`): plain, or TLS, which [`tls::Channel`] decrypts before the
+//! core sees a byte.
 //!
 //! # The way of SIGTERM
 //! It is a token of the same poll. The turn in progress is completed with its commit and its replies; then every agency is
@@ -43,6 +47,7 @@
 //! | [`protocol`] | messages to bytes and back, pure |
 //! | [`bet`] | the domain: a bet, its rows, and the fast room behind them |
 //! | [`config`] | settings of both programs |
+//! | [`tls`] | TLS of both programs, without I/O |
 //! | [`logging`], [`grace`] | the log contract; the end of a blocked program |
 //! | [`buffer`] | bytes put together where they leave from |
 //! | `planted` | deliberate mistakes for the simulator (feature `planted-faults`) |
@@ -65,3 +70,4 @@ mod planted;
 pub mod planted;
 pub mod protocol;
 pub mod server;
+pub mod tls;

@@ -7,13 +7,14 @@
 
 use thiserror::Error;
 
-use crate::bet::{Bet, Tally};
+use crate::bet::{Bet, Tally, WINNER_NUMBER};
 use crate::planted::{Fault, planted};
 
 /// The agencies of one round and their standing.
 #[derive(Debug)]
 pub struct Lottery {
     agencies: Vec<Agency>,
+    winning_number: u32,
     /// Agencies whose closing is not stored.
     open: usize,
     /// Agencies with something staged, each once.
@@ -85,6 +86,16 @@ pub enum Contradiction {
         /// The number of agencies of the round.
         agencies: u32,
     },
+    /// An agency closed when another number was to win.
+    #[error(
+        "the winning number of the round is {stored}, and WINNING_NUMBER is {winning_number}; set it to {stored} again"
+    )]
+    OtherWinningNumber {
+        /// The number that was stored.
+        stored: u32,
+        /// The winning number of the round.
+        winning_number: u32,
+    },
     /// An agency closed with another number of bets than there are.
     #[error(
         "agency {agency} closed with {closed_with} bets, and {stored} are stored; restore all files of the round from one \
@@ -98,6 +109,14 @@ pub enum Contradiction {
         /// The number of its bets that are there.
         stored: u64,
     },
+    /// The list of an agency's winners does not fit into memory. Its length is the file's, and has no limit here.
+    #[error("there is no memory for more than {winners} winners of agency {agency}; let the server have more memory")]
+    NoMemory {
+        /// The agency.
+        agency: u32,
+        /// The number of winners that fit.
+        winners: usize,
+    },
 }
 
 /// The end of an agency's staged bets when a batch began, to take the batch back.
@@ -109,10 +128,18 @@ pub struct Mark {
 }
 
 impl Lottery {
-    /// A round of the agencies 1 to `agencies`, none of which has a bet. With 0, nothing is ever drawn.
+    /// A round of the agencies 1 to `agencies`, none of which has a bet. With 0, nothing is ever drawn. The course's number
+    /// wins.
     pub fn new(agencies: u32) -> Lottery {
         let open = agencies as usize;
-        Lottery { agencies: vec![Agency::default(); open], open, staged: Vec::new() }
+        let agencies = vec![Agency::default(); open];
+        Lottery { agencies, winning_number: WINNER_NUMBER, open, staged: Vec::new() }
+    }
+
+    /// The same round before its first bet, in which `winning_number` wins.
+    pub fn with_winning_number(self, winning_number: u32) -> Lottery {
+        debug_assert!(self.total_stored() == 0 && self.staged.is_empty(), "winners are found as their bets come");
+        Lottery { winning_number, ..self }
     }
 
     /// The number of agencies.
@@ -120,23 +147,36 @@ impl Lottery {
         self.agencies.len() as u32
     }
 
-    /// Checks that the stored round, of `stored` agencies, is this one.
+    /// The number that wins.
+    pub fn winning_number(&self) -> u32 {
+        self.winning_number
+    }
+
+    /// Checks that the stored round, of so many `agencies` and with this `winning_number`, is this one.
     ///
     /// # Errors
-    /// [`Contradiction::OtherAgencies`].
-    pub fn require_agencies(&self, stored: u32) -> Result<(), Contradiction> {
-        let agencies = self.agencies();
-        if stored == agencies { Ok(()) } else { Err(Contradiction::OtherAgencies { stored, agencies }) }
+    /// [`Contradiction::OtherAgencies`] and [`Contradiction::OtherWinningNumber`].
+    pub fn require_round(&self, agencies: u32, winning_number: u32) -> Result<(), Contradiction> {
+        if agencies != self.agencies() {
+            return Err(Contradiction::OtherAgencies { stored: agencies, agencies: self.agencies() });
+        }
+        if winning_number != self.winning_number {
+            let configured = self.winning_number;
+            return Err(Contradiction::OtherWinningNumber { stored: winning_number, winning_number: configured });
+        }
+        Ok(())
     }
 
     /// Takes note of a bet that is stored already, if it has won. [`Lottery::restore_tally`] counts it.
     ///
     /// # Errors
-    /// [`Contradiction::NoSuchAgency`].
+    /// [`Contradiction::NoSuchAgency`] and [`Contradiction::NoMemory`].
     pub fn restore_bet(&mut self, bet: &Bet<'_>) -> Result<(), Contradiction> {
         self.find(bet.agency).map_err(|_| self.no_such(bet.agency))?;
-        if bet.has_won() {
+        if bet.has_won(self.winning_number) {
             let agency = self.agency_mut(bet.agency);
+            let winners = agency.winners.len();
+            agency.winners.try_reserve(1).map_err(|_| Contradiction::NoMemory { agency: bet.agency, winners })?;
             agency.winners.push(bet.document);
             agency.stored_winners += 1;
         }
@@ -163,12 +203,11 @@ impl Lottery {
         Ok(())
     }
 
-    /// Counts a closing that is stored already, of an agency with `bets` in a round of `agencies`.
+    /// Counts a closing that is stored already, of an agency with `bets`.
     ///
     /// # Errors
     /// [`Contradiction`].
-    pub fn restore_closing(&mut self, agency: u32, bets: u64, agencies: u32) -> Result<(), Contradiction> {
-        self.require_agencies(agencies)?;
+    pub fn restore_closing(&mut self, agency: u32, bets: u64) -> Result<(), Contradiction> {
         self.find(agency).map_err(|_| self.no_such(agency))?;
         let stored = self.stored(agency).bets;
         if stored != bets {
@@ -217,7 +256,7 @@ impl Lottery {
     /// [behind its last bet](Lottery::stage_tally).
     #[inline(always)]
     pub fn stage_bet(&mut self, bet: &Bet<'_>) {
-        if bet.has_won() {
+        if bet.has_won(self.winning_number) {
             self.agency_mut(bet.agency).winners.push(bet.document);
         }
     }
@@ -253,6 +292,11 @@ impl Lottery {
     /// True if `agency` has closed, or closes in this turn.
     pub fn is_closing(&self, agency: u32) -> bool {
         self.agency(agency).closing != Closing::Open
+    }
+
+    /// True if the draw happens once the staged closings are stored.
+    pub fn is_drawn_once_committed(&self) -> bool {
+        self.staged_closings().count() == self.open && !self.agencies.is_empty()
     }
 
     /// Makes the staged bets and closings final. True if the draw happens now: once, with the last closing.
@@ -298,6 +342,11 @@ impl Lottery {
     /// Stored and staged bets of `agency`.
     pub fn stored_once_committed(&self, agency: u32) -> Tally {
         self.agency(agency).staged
+    }
+
+    /// Winners among the stored and staged bets of `agency`. They are told after the draw only.
+    pub fn winners_once_committed(&self, agency: u32) -> u64 {
+        self.agency(agency).winners.len() as u64
     }
 
     /// Stored bets of all agencies.

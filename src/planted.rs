@@ -50,6 +50,12 @@ faults! {
     LostBetsCount,
     /// The checksum of a batch is not added to the tally.
     ChecksumForgotten,
+    /// The certificate of the draw is written before the closings that it rests on.
+    CertificateBeforeCommit,
+    /// Winners are told before the certificate of the draw is written.
+    CertificateForgotten,
+    /// The end of a TLS stream is taken for the end of the socket's input.
+    SocketReadAtEnd,
     /// A server that takes over reads before its epoch is committed.
     ReadBeforeEpoch,
     /// A transaction with an unknown outcome is sent again without taking over.

@@ -20,10 +20,10 @@ pub use tally::Tally;
 pub use writer::store_bets;
 pub(crate) use writer::{MAX_ROW_BYTES, write_row};
 
-/// The number that wins the draw, from the course's skeleton (`LOTTERY_WINNER_NUMBER`).
+/// The number that wins the draw unless WINNING_NUMBER sets another, from the course's skeleton (`LOTTERY_WINNER_NUMBER`).
 pub const WINNER_NUMBER: u32 = 7574;
 
-/// The highest document (DNI). The lowest is 1.
+/// The highest document (DNI). The lowest is 0, which the course's own tests send.
 pub const MAX_DOCUMENT: u32 = 99_999_999;
 
 /// The highest number that can be bet on. The lowest is 0.
@@ -34,7 +34,7 @@ pub const MAX_NUMBER: u32 = 9_999;
 /// The numbers and the birthdate are as they were read: see [`Bet::validate`].
 ///
 /// ```
-/// use loteria::bet::{Bet, Day};
+/// use loteria::bet::{Bet, Day, WINNER_NUMBER};
 ///
 /// let bet = Bet {
 ///     agency: 1,
@@ -45,7 +45,7 @@ pub const MAX_NUMBER: u32 = 9_999;
 ///     number: 7574,
 /// };
 /// assert!(bet.validate(Day::today()).is_ok());
-/// assert!(bet.has_won());
+/// assert!(bet.has_won(WINNER_NUMBER));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct Bet<'a> {
     pub first_name: Name<'a>,
     /// Last name.
     pub last_name: Name<'a>,
-    /// DNI, 1 to [`MAX_DOCUMENT`].
+    /// DNI, 0 to [`MAX_DOCUMENT`].
     pub document: u32,
     /// [`Day::OLDEST_BIRTHDATE`] to today.
     pub birthdate: Day,
@@ -88,7 +88,7 @@ impl<'a> Bet<'a> {
     /// The first field that is not valid, with what would be.
     #[inline(always)]
     pub fn validate(&self, latest_birthdate: Day) -> Result<(), InvalidBet> {
-        if !(1..=MAX_DOCUMENT).contains(&self.document) {
+        if self.document > MAX_DOCUMENT {
             return Err(InvalidBet::Document);
         }
         if !(Day::OLDEST_BIRTHDATE..=latest_birthdate).contains(&self.birthdate) {
@@ -100,15 +100,15 @@ impl<'a> Bet<'a> {
         Ok(())
     }
 
-    /// True if this bet wins.
-    pub fn has_won(&self) -> bool {
-        self.number == WINNER_NUMBER
+    /// True if this bet wins in a round with this `winning_number`.
+    pub fn has_won(&self, winning_number: u32) -> bool {
+        self.number == winning_number
     }
 }
 
-/// True if `bet` wins: [`Bet::has_won`] under the course's name.
+/// True if `bet` wins in a round of the course: [`Bet::has_won`] under the course's name.
 pub fn has_won(bet: &Bet<'_>) -> bool {
-    bet.has_won()
+    bet.has_won(WINNER_NUMBER)
 }
 
 /// Reason why a bet is not valid. The text names the field and says what would be valid.
@@ -121,7 +121,7 @@ pub enum InvalidBet {
     #[error("last name {0}")]
     LastName(InvalidName),
     /// The document.
-    #[error("document is not between 1 and {MAX_DOCUMENT}")]
+    #[error("document is not between 0 and {MAX_DOCUMENT}")]
     Document,
     /// The birthdate.
     #[error("birthdate is not a day from 1900-01-01 to today, as YYYY-MM-DD")]
@@ -162,7 +162,7 @@ mod tests {
         let before = |day: Day| Day::from_unix_seconds(day.unix_seconds() - 86_400).expect("a day");
 
         assert_eq!(fault(|_| ()), None);
-        assert_eq!(fault(|bet| bet.document = 0), Some(InvalidBet::Document));
+        assert_eq!(fault(|bet| bet.document = 0), None);
         assert_eq!(fault(|bet| bet.document = MAX_DOCUMENT), None);
         assert_eq!(fault(|bet| bet.document = MAX_DOCUMENT + 1), Some(InvalidBet::Document));
         assert_eq!(fault(|bet| bet.birthdate = today()), None);

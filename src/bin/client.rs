@@ -24,11 +24,20 @@ enum ExitError {
 }
 
 fn main() -> ExitCode {
-    logging::start(PROGRAM.name);
     if let Some(answer) = PROGRAM.answer_arguments() {
         return answer;
     }
-    match run() {
+    if let Err(error) = logging::start(PROGRAM.name) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let code = log_end(run());
+    logging::flush();
+    code
+}
+
+fn log_end(ended: Result<(), ExitError>) -> ExitCode {
+    match ended {
         Ok(()) => {
             event!(Info, "exit", success);
             ExitCode::SUCCESS
@@ -39,7 +48,10 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             event!(Error, "exit", fail, "error": error);
-            if let ExitError::Config(error) = error { error.exit_code() } else { ExitCode::FAILURE }
+            match error {
+                ExitError::Config(error) | ExitError::Client(ClientError::Tls(error)) => error.exit_code(),
+                ExitError::Signals(_) | ExitError::Client(_) => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -53,16 +65,26 @@ fn run() -> Result<(), ExitError> {
             Conclusion::Stored => {}
             Conclusion::Winners(documents) => {
                 event!(Info, "consulta_ganadores", success, "cant_ganadores": documents.len());
-                let documents: Vec<String> = documents.iter().map(u32::to_string).collect();
-                event!(Debug, "ganadores", success, "client_id": config.id, "documentos": documents.join(" "));
+                log_winners(config.id, &documents);
             }
         },
     }
     Ok(())
 }
 
+/// Documents on a line of the log: 20 of 8 digits stay below the 200 bytes of a value.
+const DOCUMENTS_ON_A_LINE: usize = 20;
+
+fn log_winners(agency: u32, documents: &[u32]) {
+    for documents in documents.chunks(DOCUMENTS_ON_A_LINE) {
+        let documents: Vec<String> = documents.iter().map(u32::to_string).collect();
+        event!(Info, "ganadores", success, "client_id": agency, "documentos": documents.join(" "));
+    }
+}
+
 fn configure() -> Result<ClientConfig, ConfigError> {
     let settings = PROGRAM.settings()?;
+    logging::set_format(settings.log_format()?);
     let config = ClientConfig::from_settings(&settings)?;
     logging::set_level(config.log_level);
     event!(Info, "config", success, "client_id": config.id, "server_address": config.server_address,

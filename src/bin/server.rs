@@ -2,25 +2,25 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
 
-#[cfg(feature = "postgres")]
-use loteria::bet::WINNER_NUMBER;
 use loteria::central::credentials::Credentials;
 use loteria::central::{Central, Limits, Restore};
 use loteria::config::server::{PROGRAM, ServerConfig};
+use loteria::config::tls::TlsServer;
 use loteria::config::{ConfigError, DatabaseConfig, Settings, WEAK_CREDENTIAL_BYTES};
 use loteria::grace::end_after_grace;
 use loteria::ledger::Ledger;
 use loteria::ledger::file::{self, DiskFile, FileLedger, OpenError, RecoveryError};
 #[cfg(feature = "postgres")]
-use loteria::ledger::postgres::{self, database::Round};
+use loteria::ledger::{Terms, postgres};
 use loteria::lottery::{Contradiction, Lottery};
 use loteria::server::reactor::{self, Door, Reactor, RunError};
+use loteria::server::turn::Server;
 use loteria::server::{self, admin, descriptors};
+use loteria::tls::Acceptor;
 use loteria::{event, logging};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use thiserror::Error;
 
@@ -48,11 +48,20 @@ enum ServerError {
 }
 
 fn main() -> ExitCode {
-    logging::start(PROGRAM.name);
     if let Some(answer) = PROGRAM.answer_arguments() {
         return answer;
     }
-    match run() {
+    if let Err(error) = logging::start(PROGRAM.name) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let code = log_end(run());
+    logging::flush();
+    code
+}
+
+fn log_end(ended: Result<reactor::Stop, ServerError>) -> ExitCode {
+    match ended {
         Ok(stop) => {
             event!(Info, "exit", success, "signal": stop.name());
             ExitCode::SUCCESS
@@ -68,30 +77,35 @@ fn run() -> Result<reactor::Stop, ServerError> {
     let signals = reactor::catch_signals().map_err(ServerError::SetUp)?;
     end_in_any_case().map_err(ServerError::SetUp)?;
     let config = configure()?;
-    outlive_file_size_limit().map_err(ServerError::SetUp)?;
+    let tls = config.tls.clone().map(Acceptor::new).transpose()?;
     if let Some(database) = &config.database {
-        return share(&config, database, signals);
+        return share(&config, database, tls, signals);
     }
     let (lottery, ledger) = recover(&config)?;
-    let stop = serve(&config, lottery, ledger, signals)?;
+    let stop = serve(&config, lottery, ledger, tls, signals)?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());
     Ok(stop)
 }
 
 /// Serves a round that is in a database, which other servers share.
 #[cfg(feature = "postgres")]
-fn share(config: &ServerConfig, database: &DatabaseConfig, signals: Signals) -> Result<reactor::Stop, ServerError> {
+fn share(
+    config: &ServerConfig,
+    database: &DatabaseConfig,
+    tls: Option<Acceptor>,
+    signals: Signals,
+) -> Result<reactor::Stop, ServerError> {
     let address = postgres::Address::new(database)?;
-    let round = Round { agencies: config.num_agencies, winning_number: WINNER_NUMBER };
-    let ledger = postgres::start(address, round).map_err(ServerError::SetUp)?;
-    let stop = serve(config, Lottery::new(config.num_agencies), ledger, signals)?;
+    let terms = Terms { agencies: config.num_agencies, winning_number: config.winning_number };
+    let ledger = postgres::start(address, terms).map_err(ServerError::SetUp)?;
+    let stop = serve(config, new_lottery(config), ledger, tls, signals)?;
     event!(Info, "close_storage", success, "url": database.url);
     Ok(stop)
 }
 
 /// The configuration refuses a database where the server was built without it.
 #[cfg(not(feature = "postgres"))]
-fn share(_: &ServerConfig, _: &DatabaseConfig, _: Signals) -> Result<reactor::Stop, ServerError> {
+fn share(_: &ServerConfig, _: &DatabaseConfig, _: Option<Acceptor>, _: Signals) -> Result<reactor::Stop, ServerError> {
     Err(ServerError::SetUp(std::io::ErrorKind::Unsupported.into()))
 }
 
@@ -99,16 +113,22 @@ fn serve(
     config: &ServerConfig,
     lottery: Lottery,
     ledger: impl Ledger,
+    tls: Option<Acceptor>,
     signals: Signals,
 ) -> Result<reactor::Stop, ServerError> {
     let admin = config.admin_address.map_or(0, |_| admin::MAX_CLIENTS + 1);
-    let connections = descriptors::allow_connections(config.limits.connections, admin);
+    let connections = config.limits.connections_of(config.num_agencies);
+    let connections = descriptors::allow_connections(connections, admin);
     let limits = Limits { connections, ..config.limits.clone() };
-    let credentials = config.credentials.clone().map(Credentials::new);
+    let mut credentials = config.credentials.clone().map(Credentials::new);
+    if takes_certificates(config) {
+        // Without one, no credential admits either.
+        credentials.get_or_insert_default();
+    }
     let central = Central::new(limits, credentials, lottery);
     let door = Door { address: SocketAddr::new(config.ip.address(), config.port), backlog: config.listen_backlog };
-    let (turn_bytes, interval) = (config.limits.turn_bytes, config.reminder_interval);
-    let reactor = Reactor::new(door, signals, central, ledger, turn_bytes, interval, read_level_again);
+    let server = Server::new(central, ledger, config.limits.turn_bytes).with_tls(tls);
+    let reactor = Reactor::new(door, signals, server, config.reminder_interval, read_level_again);
     let mut reactor = reactor.map_err(ServerError::SetUp)?;
     if let Some(address) = config.admin_address {
         serve_admin(&mut reactor, address, config).map_err(|error| ServerError::Admin { address, error })?;
@@ -135,13 +155,9 @@ fn end_in_any_case() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Makes a limit on the size of files an error of the write that exceeds it, as a full disk is, and not the end of the process.
-fn outlive_file_size_limit() -> std::io::Result<()> {
-    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
-}
-
 fn read_config() -> Result<(Settings, ServerConfig), ConfigError> {
     let settings = PROGRAM.settings()?;
+    logging::set_format(settings.log_format()?);
     let config = ServerConfig::from_settings(&settings)?;
     Ok((settings, config))
 }
@@ -151,7 +167,7 @@ fn configure() -> Result<ServerConfig, ConfigError> {
     logging::set_level(config.logging_level);
     event!(Debug, "config", success, "port": config.port, "listen_backlog": config.listen_backlog,
         "logging_level": config.logging_level, "ip": config.ip, "num_agencies": config.num_agencies,
-        "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
+        "winning_number": config.winning_number, "storage_filepath": config.storage_filepath.display(), "storage_sync": config.storage_sync);
     settings.warn_about_unknown();
     log_access(&config);
     Ok(config)
@@ -159,13 +175,19 @@ fn configure() -> Result<ServerConfig, ConfigError> {
 
 /// Logs which agencies are admitted. Access is open by default, which no operator should learn by accident.
 fn log_access(config: &ServerConfig) {
+    if let Some(TlsServer { certificate, required, client_ca, .. }) = &config.tls {
+        let client_ca = client_ca.as_ref().map_or("none".into(), |path| path.to_string_lossy());
+        event!(Info, "tls", success, "certificate": certificate.display(), "client_ca": client_ca, "required": required);
+    }
     match &config.credentials {
+        None if takes_certificates(config) => event!(Info, "agencies", success, "num_agencies": config.num_agencies,
+            "credentials": "none", "access": "an agency needs a certificate for agency-N, see TLS_CLIENT_CA_FILE"),
         None => event!(Warn, "agencies", success, "num_agencies": config.num_agencies, "credentials": "none",
             "access": "open, any client may act as any agency; section AGENCIES or AGENCIES_FILE closes it"),
         Some(credentials) => {
             let without = config.num_agencies as usize - credentials.len();
             event!(Info, "agencies", success, "num_agencies": config.num_agencies, "credentials": credentials.len());
-            if without > 0 {
+            if without > 0 && !takes_certificates(config) {
                 event!(Warn, "agencies", success, "without_credential": without,
                     "access": "they are refused, and the draw waits for them");
             }
@@ -176,6 +198,11 @@ fn log_access(config: &ServerConfig) {
             }
         }
     }
+}
+
+/// True if a certificate is an agency's proof of who it is.
+fn takes_certificates(config: &ServerConfig) -> bool {
+    config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
 }
 
 /// Reads the level of the log again, as SIGHUP asks for.
@@ -189,12 +216,20 @@ fn read_level_again() {
     }
 }
 
+/// The round before its first bet.
+fn new_lottery(config: &ServerConfig) -> Lottery {
+    Lottery::new(config.num_agencies).with_winning_number(config.winning_number)
+}
+
 /// The round and its ledger as the last run left them.
 fn recover(config: &ServerConfig) -> Result<(Lottery, FileLedger<DiskFile>), ServerError> {
     let files = file::open(&config.storage_filepath)?;
-    let mut restore = Restore::new(Lottery::new(config.num_agencies));
-    let (ledger, summary) = FileLedger::recover(files, config.storage_sync, |step| restore.step(step))?;
+    let mut restore = Restore::new(new_lottery(config));
+    let (ledger, summary) = FileLedger::recover(files, config.storage_sync, &mut restore)?;
     event!(Info, "recover", success, "bets": summary.bets, "agencies_closed": summary.agencies_closed,
         "truncated_bytes": summary.truncated_bytes, "verified_bytes": summary.verified_bytes);
+    if summary.is_drawn_now {
+        event!(Info, "sorteo", success);
+    }
     Ok((restore.finish(), ledger))
 }

@@ -6,8 +6,8 @@ use super::requests::code_of;
 use super::session::{Order, Speaking};
 use super::{Answer, Central, ConnectionId};
 use crate::bet::{self, Day};
-use crate::event;
 use crate::lottery::Refusal;
+use crate::peer_event;
 use crate::planted::{Fault, planted};
 use crate::protocol::{BetFault, Bets, ErrorCode};
 
@@ -62,11 +62,15 @@ impl Central {
         match self.stage_batch(id, bets, today) {
             Ok(Staged { agency, only }) => {
                 self.claim(id, agency);
-                self.answer(id, Answer::Batch { bets: count, only });
+                self.answer(id, Answer::Batch { agency, bets: count, only });
             }
             Err(refusal) => {
-                let peer = self.sessions[id].peer;
-                event!(Error, "apuesta_recibida", fail, "cantidad": count, "ip": peer, "error": refusal);
+                // The first refusal has its line. A window of batches may follow it.
+                if !matches!(refusal, BatchRefusal::FollowsRefused(_)) {
+                    let peer = self.sessions[id].peer;
+                    peer_event!(self.peer_log, peer, Error, "apuesta_recibida", fail, "cantidad": count, "ip": peer,
+                        "error": refusal);
+                }
                 self.refuse_batch(id, &refusal);
             }
         }
@@ -93,7 +97,7 @@ impl Central {
             return Err(BatchRefusal::FollowsRefused(*code));
         }
         let first = bets.clone().next().transpose().map_err(|fault| BatchRefusal::Bet { position: 1, fault })?;
-        let Some(agency) = session.agency().or(first.map(|bet| bet.agency)) else {
+        let Some(agency) = session.agency().or(session.identity).or(first.map(|bet| bet.agency)) else {
             return Err(BatchRefusal::Code(ErrorCode::NoAgency));
         };
         self.lottery.find(agency).map_err(|refusal| BatchRefusal::Code(code_of(refusal)))?;

@@ -1,10 +1,11 @@
 //! The memory that connections without an agency share.
 //!
 //! An agency needs no such budget: it has one connection, with one unfinished message. Any client can open thousands of
-//! connections without one, so their unfinished messages are bounded together. If the budget is exceeded, the connection
-//! that asked for more is refused; no other is evicted.
+//! connections without one, so their unfinished messages and the buffers of their TLS are bounded together. If an
+//! unfinished message exceeds the budget, its connection is refused, and no other is evicted. A TLS handshake makes the oldest
+//! connections without an agency go, as a new connection does where all slots are taken.
 
-/// The bytes allocated for unfinished messages of connections without an agency, and their bound.
+/// The bytes allocated for unfinished messages and TLS of connections without an agency, and their bound.
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: usize,

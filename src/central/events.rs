@@ -9,7 +9,17 @@ pub enum Event<'a> {
     Turn,
     /// The peer ended its side. It is read behind all input, so it comes only to a connection that [wants](Wants::Input) input.
     Ended,
-    /// The socket took so many bytes of [`Central::unsent`](super::Central::unsent), and takes no more now if any are left.
+    /// Its transport takes so many bytes of memory.
+    Transport(usize),
+    /// It has proved that it comes from this agency.
+    Identified(u32),
+    /// It began with this byte, in plain, where that is not allowed.
+    Insecure(u8),
+    /// The peer's side was cut off. Whole messages count, and nothing that the end of input would complete.
+    Cut,
+    /// Nothing more can be understood of it, nor said to it.
+    Failed,
+    /// The socket took so many bytes of [`Central::unsent`](super::Central::unsent).
     Sent(usize),
     /// The time has come that [`Central::deadline`](super::Central::deadline) named, or a later one.
     Expired,

@@ -19,10 +19,13 @@
 //! | `input`, `output` | bytes that wait to be applied, replies that wait to be sent |
 //! | `requests` | messages and what each does |
 //! | `batch` | RegisterBets: all of it or nothing |
+//! | `restore` | the round that a stored history adds up to |
 //! | `replies` | answers to bytes, the draw |
 //! | `echo` | the course's echo sessions |
+//! | `settle` | the end of a turn: its commit and the outcome |
 //! | `shared` | a round that other servers may take over |
 //! | `speakers` | the one connection of each agency |
+//! | [`PeerLog`] | lines of the log that a peer can cause |
 //! | `budget` | memory of connections without an agency |
 //! | [`Restore`] | the lottery as a recovered history left it |
 //! | [`Status`] | the standing of the server, for logs and operators |
@@ -35,10 +38,12 @@ mod echo;
 mod events;
 mod input;
 mod output;
+mod peer_log;
 mod replies;
 mod requests;
 mod restore;
 mod session;
+mod settle;
 mod shared;
 mod speakers;
 mod status;
@@ -51,14 +56,14 @@ use slotmap::SecondaryMap;
 use thiserror::Error;
 
 use crate::bet::Day;
-use crate::event;
-use crate::ledger::{Commit, Outcome};
+use crate::ledger::Commit;
 use crate::lottery::Lottery;
-use crate::planted::{Fault, planted};
+use crate::peer_event;
 use crate::protocol::ErrorCode;
 
-pub use crate::config::server::Limits;
+pub use crate::config::server::{Limits, Switch};
 pub use events::{Event, Wants};
+pub use peer_log::PeerLog;
 pub use restore::Restore;
 pub use status::{AgencyStatus, Stage, Status};
 
@@ -103,6 +108,8 @@ pub enum Halt {
 pub struct Central {
     limits: Limits,
     credentials: Option<Credentials>,
+    /// True if lines are echoed.
+    has_echo: bool,
     lottery: Lottery,
     sessions: SecondaryMap<ConnectionId, Session>,
     /// Connections accepted so far.
@@ -111,6 +118,7 @@ pub struct Central {
     newcomers: VecDeque<ConnectionId>,
     speakers: Speakers,
     budget: Budget,
+    peer_log: PeerLog,
     /// Staged bets and closings. Does not change while it is in flight.
     commit: Commit,
     /// The moment at which `commit` was sealed, while it is in flight.
@@ -125,15 +133,14 @@ pub struct Central {
     dirty: Vec<ConnectionId>,
 }
 
-/// Bytes that a burst may leave allocated for the rows of the next commit.
-const KEPT_ROW_BYTES: usize = 1 << 20;
-
 impl Central {
     /// A core that goes on where `lottery` stands. Without `credentials`, any client may act as any agency.
     pub fn new(limits: Limits, credentials: Option<Credentials>, lottery: Lottery) -> Central {
         Central {
             speakers: Speakers::new(lottery.agencies()),
             budget: Budget::new(limits.anonymous_bytes),
+            peer_log: PeerLog::default(),
+            has_echo: limits.echo.map_or(credentials.is_none(), |echo| echo == Switch::On),
             limits,
             credentials,
             lottery,
@@ -159,6 +166,11 @@ impl Central {
         self.sessions.len() >= self.limits.connections
     }
 
+    /// True if a connection without an agency may take so many bytes more.
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        self.budget.used() + bytes <= self.limits.anonymous_bytes
+    }
+
     /// The connection that was accepted first of those that speak for no agency.
     pub fn oldest_without_agency(&mut self) -> Option<ConnectionId> {
         let has_agency = |id| self.sessions.get(id).is_none_or(|session| session.agency().is_some());
@@ -166,6 +178,16 @@ impl Central {
             self.newcomers.pop_front();
         }
         self.newcomers.front().copied()
+    }
+
+    /// The share of the log of each peer.
+    pub fn peer_log(&mut self) -> &mut PeerLog {
+        &mut self.peer_log
+    }
+
+    /// The moment at which [`PeerLog::pass`] has something to log.
+    pub fn log_due(&self) -> Option<Instant> {
+        self.peer_log.due()
     }
 
     /// Takes a new connection from `peer`.
@@ -191,6 +213,18 @@ impl Central {
             }
             Event::Turn => self.go_on(id, now),
             Event::Ended => self.end(id),
+            Event::Transport(bytes) => {
+                self.sessions[id].transport_bytes = bytes;
+                let has_room = self.charge(id);
+                debug_assert!(has_room, "the shell makes room first");
+            }
+            Event::Identified(agency) => self.sessions[id].identity = Some(agency),
+            Event::Insecure(first_byte) => self.refuse_insecure(id, first_byte),
+            Event::Cut => {
+                self.close(id);
+                self.dirty.push(id);
+            }
+            Event::Failed => self.fail(id),
             Event::Sent(bytes) => self.take_sent(id, bytes, now),
             Event::Expired => self.expire(id, now),
             Event::Lost => {
@@ -244,47 +278,6 @@ impl Central {
         self.in_flight_since.is_some()
     }
 
-    /// Ends the turn. Gives the commit to store, which is in flight from now on until [`Central::settle`]. `None` if
-    /// nothing is staged, and the replies of the turn are released at once, or if a commit is in flight already. Where the
-    /// round is [shared](Central::share), replies wait for a commit in any case, if only for an empty one.
-    pub fn seal(&mut self, now: Now) -> Option<&Commit> {
-        if self.is_in_flight() {
-            return None;
-        }
-        self.stage_closings();
-        let is_active = self.is_shared && !self.is_suspended && !planted(Fault::UnfencedReply);
-        let is_proof_needed = is_active && !self.answers.is_empty();
-        if self.commit.is_empty() && !is_proof_needed {
-            self.finish_turn(None);
-            return None;
-        }
-        self.in_flight_since = Some(now.instant);
-        Some(&self.commit)
-    }
-
-    /// Takes the outcome of the commit in flight, makes the turn final or takes it back, and releases its replies.
-    ///
-    /// # Errors
-    /// [`Halt`]: the replies are never released.
-    pub fn settle(&mut self, outcome: Outcome, now: Now) -> Result<(), Halt> {
-        let not_stored = match outcome {
-            Outcome::Stored => None,
-            Outcome::NotStored(why) => Some(why),
-            Outcome::Unknown(why) => return Err(Halt::Unknown(why)),
-            Outcome::Fenced => return Err(Halt::Fenced),
-        };
-        debug_assert!(self.is_in_flight(), "an outcome is of a commit in flight");
-        debug_assert!(self.is_shared || !self.commit.is_empty(), "an empty commit proves something to others only");
-        let waited = self.in_flight_since.take().map_or_else(Default::default, |since| now.instant - since);
-        self.finish_turn(not_stored.as_deref());
-        if !waited.is_zero() {
-            let unread = self.sessions.iter_mut().filter(|(_, session)| session.is_lottery());
-            let postponed = unread.filter_map(|(id, session)| session.postpone(waited).then_some(id));
-            self.dirty.extend(postponed);
-        }
-        Ok(())
-    }
-
     /// Tells every agency that the server goes. Replies that wait for a commit in flight are never sent.
     pub fn shut_down(&mut self) {
         debug_assert!(self.is_in_flight() || self.commit.is_empty(), "the turn was sealed");
@@ -301,24 +294,6 @@ impl Central {
         !(self.is_in_flight() && session.is_lottery())
     }
 
-    fn finish_turn(&mut self, not_stored: Option<&str>) {
-        self.commit.rows.clear();
-        self.commit.rows.shrink_to(KEPT_ROW_BYTES);
-        self.commit.closings.clear();
-        self.commit.advances.clear();
-        let is_draw = match not_stored {
-            None => self.lottery.commit(),
-            Some(_) => {
-                self.lottery.rollback();
-                false
-            }
-        };
-        self.release(not_stored);
-        if is_draw {
-            self.draw();
-        }
-    }
-
     fn take_sent(&mut self, id: ConnectionId, bytes: usize, now: Now) {
         let Central { limits, lottery, sessions, .. } = self;
         let output = &mut sessions[id].output;
@@ -332,7 +307,12 @@ impl Central {
         let session = &self.sessions[id];
         let deadline = session.deadline(&self.limits, self.is_read(session));
         let Some((_, why)) = deadline.filter(|(at, _)| *at <= now.instant) else { return };
-        event!(Warn, "expire_connection", success, "ip": session.peer, "reason": why);
+        peer_event!(self.peer_log, session.peer, Warn, "expire_connection", success, "ip": session.peer, "reason": why);
+        self.fail(id);
+    }
+
+    /// Closes a session and drops what it is owed.
+    fn fail(&mut self, id: ConnectionId) {
         self.close(id);
         self.sessions[id].output.abandon();
         self.dirty.push(id);
@@ -356,7 +336,8 @@ impl Central {
                 return self.echo(id, &line);
             }
             State::Anonymous | State::Agency(_) if !session.input.is_empty() => {
-                event!(Warn, "receive_message", fail, "ip": session.peer, "error": "the connection ended in the middle of a message");
+                peer_event!(self.peer_log, session.peer, Warn, "receive_message", fail, "ip": session.peer,
+                    "error": "the connection ended in the middle of a message");
             }
             _ => {}
         }

@@ -4,16 +4,17 @@ use super::requests::state_of;
 use super::session::{Session, Version, Winners};
 use super::{Central, ConnectionId, Limits};
 use crate::bet::Tally;
-use crate::event;
 use crate::lottery::{Lottery, Standing};
 use crate::planted::{Fault, planted};
 use crate::protocol::{AgencyState, ErrorCode, Message};
+use crate::{event, peer_event};
 
 /// A reply that waits for the end of the turn.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// To a batch that was staged.
     Batch {
+        agency: u32,
         bets: u32,
         /// Document and number of its bet, if it has just one.
         only: Option<(u32, u32)>,
@@ -67,21 +68,25 @@ impl Central {
     }
 
     fn release_one(&mut self, id: ConnectionId, answer: &Answer, not_stored: Option<&str>) {
-        let Central { lottery, sessions, limits, .. } = self;
+        let Central { lottery, sessions, limits, peer_log, .. } = self;
         let session = &mut sessions[id];
         let peer = session.peer;
         let Some(tail) = session.output.tail() else { return };
         match *answer {
-            Answer::Batch { bets, only } => match not_stored {
+            Answer::Batch { agency, bets, only } => match not_stored {
                 None => {
                     if let Some((document, number)) = only {
                         event!(Info, "apuesta_almacenada", success, "dni": document, "numero": number);
                     }
-                    event!(Info, "apuesta_recibida", success, "cantidad": bets);
+                    // An empty batch costs its sender nothing.
+                    if bets > 0 || peer_log.admit(peer) {
+                        event!(Info, "apuesta_recibida", success, "cantidad": bets, "agencia": agency);
+                    }
                     Message::RegisterBetOk.encode(tail);
                 }
                 Some(error) => {
-                    event!(Error, "apuesta_recibida", fail, "cantidad": bets, "ip": peer, "error": error);
+                    peer_event!(peer_log, peer, Error, "apuesta_recibida", fail, "cantidad": bets, "agencia": agency,
+                        "ip": peer, "error": error);
                     self.release_not_stored(id);
                 }
             },
@@ -91,7 +96,8 @@ impl Central {
                 }
             }
             Answer::Closing { agency, .. } => {
-                event!(Error, "cierre_agencia", fail, "agencia": agency, "error": not_stored.unwrap_or("not stored"));
+                peer_event!(peer_log, peer, Error, "cierre_agencia", fail, "agencia": agency,
+                    "error": not_stored.unwrap_or("not stored"));
                 self.release_not_stored(id);
             }
             Answer::Welcome { agency, stored, is_open } => {

@@ -2,11 +2,12 @@
 
 use thiserror::Error;
 
+use super::restore::{self, terms};
 use super::session::{Order, Speaking, State, Version, Winners};
 use super::{Answer, Central, ConnectionId, Now};
-use crate::event;
 use crate::ledger::{Advance, Closing, Total};
 use crate::lottery::{Refusal, Standing};
+use crate::peer_event;
 use crate::planted::{Fault, planted};
 use crate::protocol::{self, AgencyState, ErrorCode, Malformed, Message, MessageType};
 
@@ -80,9 +81,10 @@ impl Central {
                 continue;
             }
             let rest = &input[bytes..];
-            let needs_hello = self.credentials.is_some() && session.state == State::Anonymous;
+            let is_unknown = session.state == State::Anonymous && session.identity.is_none();
+            let needs_hello = self.credentials.is_some() && is_unknown;
             if let Some(refused) = refused_from_its_front(rest, needs_hello) {
-                event!(Warn, "receive_message", fail, "ip": session.peer, "error": refused);
+                peer_event!(self.peer_log, session.peer, Warn, "receive_message", fail, "ip": session.peer, "error": refused);
                 self.refuse(id, refused.code());
                 continue;
             }
@@ -107,7 +109,8 @@ impl Central {
             Ok(Message::Hello { version, agency, credential }) => {
                 self.sessions[id].version = Version::of(version);
                 if let Err(code) = self.hello(id, agency, credential) {
-                    event!(Warn, "hello", fail, "ip": self.sessions[id].peer, "agencia": agency, "error": code);
+                    let peer = self.sessions[id].peer;
+                    peer_event!(self.peer_log, peer, Warn, "hello", fail, "ip": peer, "agencia": agency, "error": code);
                     self.refuse(id, code);
                 }
             }
@@ -127,7 +130,12 @@ impl Central {
     fn hello(&mut self, id: ConnectionId, agency: u32, credential: &[u8]) -> Result<(), ErrorCode> {
         let session = &self.sessions[id];
         // First, so that a peer without a credential does not learn which agencies there are.
-        if self.credentials.as_ref().is_some_and(|credentials| !credentials.admit(agency, credential)) {
+        let is_admitted = match (session.identity, &self.credentials) {
+            (Some(own), _) if own != agency => return Err(ErrorCode::OtherAgency),
+            (None, Some(credentials)) => credentials.admit(agency, credential),
+            (Some(_), _) | (None, None) => true,
+        };
+        if !is_admitted {
             return Err(ErrorCode::Credential);
         }
         self.lottery.find(agency).map_err(code_of)?;
@@ -175,7 +183,8 @@ impl Central {
     /// Lets `id` speak for `agency`. An older connection that did is told, and nothing that it says later counts.
     pub(super) fn claim(&mut self, id: ConnectionId, agency: u32) -> &mut Speaking {
         if let Some(older) = self.speakers.claim(agency, id, self.sessions[id].serial) {
-            event!(Warn, "take_over", success, "agencia": agency, "ip": self.sessions[older].peer);
+            let peer = self.sessions[older].peer;
+            peer_event!(self.peer_log, peer, Warn, "take_over", success, "agencia": agency, "ip": peer);
             self.refuse(older, ErrorCode::TakenOver);
         }
         let session = &mut self.sessions[id];
@@ -186,7 +195,8 @@ impl Central {
     }
 
     fn refuse_malformed(&mut self, id: ConnectionId, malformed: Malformed) {
-        event!(Warn, "receive_message", fail, "ip": self.sessions[id].peer, "error": malformed);
+        let peer = self.sessions[id].peer;
+        peer_event!(self.peer_log, peer, Warn, "receive_message", fail, "ip": peer, "error": malformed);
         self.refuse(id, malformed.into());
     }
 
@@ -202,10 +212,24 @@ impl Central {
         }
     }
 
+    /// Refuses a connection that is not over TLS, with a code if it speaks the protocol.
+    pub(super) fn refuse_insecure(&mut self, id: ConnectionId, first_byte: u8) {
+        let session = &mut self.sessions[id];
+        session.recognise(first_byte);
+        peer_event!(self.peer_log, session.peer, Warn, "receive_message", fail, "ip": session.peer,
+            "error": RefusedFront::Insecure);
+        if session.is_lottery() {
+            self.refuse(id, RefusedFront::Insecure.code());
+        } else {
+            self.close(id);
+            self.dirty.push(id);
+        }
+    }
+
     /// Refuses input of `id` that there is no room for. It has no agency, so nothing of it is stored.
     fn refuse_unfinished(&mut self, id: ConnectionId) {
         let session = &self.sessions[id];
-        event!(Warn, "receive_message", fail, "ip": session.peer,
+        peer_event!(self.peer_log, session.peer, Warn, "receive_message", fail, "ip": session.peer,
             "error": "unfinished messages of connections without an agency are over MAX_ANONYMOUS_BYTES");
         if session.is_lottery() {
             self.refuse(id, ErrorCode::Unavailable);
@@ -218,18 +242,23 @@ impl Central {
     /// Moves the closings and the tallies that the lottery has staged into the commit.
     pub(super) fn stage_closings(&mut self) {
         let Central { lottery, commit, .. } = self;
-        let agencies = lottery.agencies();
-        commit.closings.extend(lottery.staged_closings().map(|(agency, bets)| Closing { agency, bets, agencies }));
+        let terms = terms(lottery);
+        commit.closings.extend(lottery.staged_closings().map(|(agency, bets)| Closing { agency, bets, terms }));
         commit.advances.extend(lottery.staged_tallies().map(|(agency, before, tally)| Advance {
             stored: before.bets,
             total: Total { agency, tally, is_closed: lottery.is_closing(agency) },
         }));
+        if !commit.closings.is_empty() {
+            commit.draw = restore::draw(lottery);
+        }
     }
 }
 
-/// A refusal of a message that its first bytes decide.
+/// A refusal of a connection or a message that its first bytes decide.
 #[derive(Clone, Copy, Debug, Error)]
 enum RefusedFront {
+    #[error("a connection without TLS, and TLS_REQUIRED is set")]
+    Insecure,
     #[error("a message before Hello, where credentials are asked for")]
     BeforeHello,
     #[error("message type {0}, which no agency sends")]
@@ -241,6 +270,7 @@ enum RefusedFront {
 impl RefusedFront {
     fn code(self) -> ErrorCode {
         match self {
+            RefusedFront::Insecure => ErrorCode::TlsRequired,
             RefusedFront::BeforeHello => ErrorCode::Credential,
             RefusedFront::Type(_) => ErrorCode::UnknownType,
             RefusedFront::Version(_) => ErrorCode::Version,

@@ -1,8 +1,8 @@
-//! The lottery as a recovered history left it.
+//! The lottery as a recovered history left it, and its draw for the ledger.
 
 use crate::bet::Bet;
 use crate::buffer::Buffer;
-use crate::ledger::Recovered;
+use crate::ledger::{AgencyDraw, Draw, Recovered, Replay, Terms};
 use crate::lottery::{Contradiction, Lottery};
 use crate::protocol;
 
@@ -34,11 +34,12 @@ impl Restore {
     /// [`Contradiction`] if it can't be of this round.
     pub fn step(&mut self, step: Recovered<'_>) -> Result<(), Contradiction> {
         match step {
-            Recovered::Agencies(agencies) => self.lottery.require_agencies(agencies),
+            Recovered::Terms(terms) => self.lottery.require_round(terms.agencies, terms.winning_number),
             Recovered::Bet(bet) => self.add(bet),
             Recovered::Closing(closing) => {
                 self.tally();
-                self.lottery.restore_closing(closing.agency, closing.bets, closing.agencies)
+                self.lottery.require_round(closing.terms.agencies, closing.terms.winning_number)?;
+                self.lottery.restore_closing(closing.agency, closing.bets)
             }
         }
     }
@@ -67,4 +68,33 @@ impl Restore {
             self.encoded.clear();
         }
     }
+}
+
+impl Replay for Restore {
+    type Refusal = Contradiction;
+
+    fn replay(&mut self, step: Recovered<'_>) -> Result<(), Contradiction> {
+        self.step(step)
+    }
+
+    fn draw(&mut self) -> Option<Draw> {
+        self.tally();
+        draw(&self.lottery)
+    }
+}
+
+/// The terms of the round of `lottery`.
+pub(super) fn terms(lottery: &Lottery) -> Terms {
+    Terms { agencies: lottery.agencies(), winning_number: lottery.winning_number() }
+}
+
+/// The draw of `lottery`, if every closing is stored or staged.
+pub(super) fn draw(lottery: &Lottery) -> Option<Draw> {
+    let of_agency = |agency| AgencyDraw {
+        agency,
+        bets: lottery.stored_once_committed(agency).bets,
+        winners: lottery.winners_once_committed(agency),
+    };
+    let agencies = || (1..=lottery.agencies()).map(of_agency).collect();
+    lottery.is_drawn_once_committed().then(|| Draw { terms: terms(lottery), agencies: agencies() })
 }

@@ -17,6 +17,10 @@ pub(super) struct Session {
     pub serial: u64,
     pub state: State,
     pub version: Version,
+    /// The agency that its certificate names, whatever it says.
+    pub identity: Option<u32>,
+    /// Bytes that its transport takes.
+    pub transport_bytes: usize,
     pub input: Input,
     pub output: Output,
     /// Its part of the [budget](super::budget).
@@ -94,6 +98,8 @@ impl Session {
             serial,
             state: State::Silent,
             version: Version::One,
+            identity: None,
+            transport_bytes: 0,
             input: Input::new(MessageLimits { message_bytes: limits.message_bytes, batch_bets: limits.batch_bets }),
             output: Output::new(),
             charge: Charge::default(),
@@ -140,12 +146,17 @@ impl Session {
 
     /// Bytes that count against the budget of connections without an agency.
     pub fn anonymous_bytes(&self) -> usize {
-        if self.agency().is_none() { self.input.anonymous_bytes() } else { 0 }
+        match self.state {
+            State::Agency(_) => 0,
+            // The shell drops the transport of a connection that it closes.
+            State::Closing => self.input.anonymous_bytes(),
+            State::Silent | State::Echo | State::Anonymous => self.input.anonymous_bytes() + self.transport_bytes,
+        }
     }
 
-    /// Bytes allocated for input and output.
+    /// Bytes allocated for input, output and the transport.
     pub fn allocated(&self) -> usize {
-        self.input.allocated() + self.output.allocated()
+        self.input.allocated() + self.output.allocated() + self.transport_bytes
     }
 
     /// The moment at which it is closed if nothing changes, and the reason. While it is not read, its input is not late.

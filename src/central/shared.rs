@@ -22,7 +22,7 @@ impl Central {
         self.in_flight_since = None;
         self.answers.clear();
         self.commit = Commit::default();
-        self.lottery = Lottery::new(self.lottery.agencies());
+        self.lottery = self.fresh_lottery();
         let speaks = |session: &Session| !matches!(session.state, State::Silent | State::Echo);
         self.sessions.iter().filter(|(_, session)| speaks(session)).map(|(id, _)| id).collect()
     }
@@ -33,23 +33,27 @@ impl Central {
     /// [`Contradiction`] if it can't be of this round.
     pub fn resume(&mut self, standing: &Standing) -> Result<(), Contradiction> {
         debug_assert!(self.is_suspended && !self.is_in_flight(), "it was suspended before");
-        self.lottery = restored(self.lottery.agencies(), standing)?;
+        self.lottery = restored(self.fresh_lottery(), standing)?;
         self.is_suspended = false;
         Ok(())
     }
+
+    /// The round as it is before its first bet.
+    fn fresh_lottery(&self) -> Lottery {
+        Lottery::new(self.lottery.agencies()).with_winning_number(self.lottery.winning_number())
+    }
 }
 
-/// The lottery of `agencies` where `standing` is.
-fn restored(agencies: u32, standing: &Standing) -> Result<Lottery, Contradiction> {
-    let mut lottery = Lottery::new(agencies);
-    lottery.require_agencies(standing.agencies)?;
+/// `lottery`, which is empty, where `standing` is.
+fn restored(mut lottery: Lottery, standing: &Standing) -> Result<Lottery, Contradiction> {
+    lottery.require_round(standing.terms.agencies, standing.terms.winning_number)?;
     let mut winners = standing.winners.as_slice();
     for total in &standing.totals {
         let (own, others) = winners.split_at(winners.partition_point(|&(agency, _)| agency <= total.agency));
         let documents: Vec<u32> = own.iter().map(|&(_, document)| document).collect();
         lottery.restore_total(total.agency, total.tally, &documents)?;
         if total.is_closed {
-            lottery.restore_closing(total.agency, total.tally.bets, standing.agencies)?;
+            lottery.restore_closing(total.agency, total.tally.bets)?;
         }
         winners = others;
     }

@@ -1,37 +1,40 @@
 //! Run of an agency: its conversation over a connection, and over the next one if that breaks.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use thiserror::Error;
 
 use super::ClientError;
 use super::conversation::{Conclusion, Conversation, Failure, Manner};
 use super::interrupt::{Ending, Interrupt};
+use super::link::{self, Dialer, Link};
 use super::pauses::{Pauses, Takeovers};
 use super::progress::Progress;
-use super::servers::Servers;
 use super::source::{self, BetSource};
 use crate::buffer::Buffer;
 use crate::config::client::{BetsFrom, ClientConfig};
 use crate::event;
+use crate::tls;
 
 /// Sends the bets that `config` names and, if they are all the bets of the agency, waits for its winners.
 ///
 /// # Errors
 /// [`ClientError`]. The bets acknowledged until then stay stored.
 pub fn run(config: &ClientConfig, interrupt: &Interrupt) -> Result<Conclusion, ClientError> {
+    let dialer = Dialer::new(config, interrupt)?;
     let source = source::open(&config.bets, config.id).map_err(Failure::from)?;
     let manner = Manner {
         agency: config.id,
         batch_max_amount: config.batch_max_amount,
-        batch_window: config.batch_window,
+        batch_max_bytes: config.batch_max_bytes,
+        // Of several batches in flight, all but the first would be sent without a pause.
+        batch_window: if config.batch_period.is_some() { 1 } else { config.batch_window },
         handshake: config.handshake,
         credential: config.credential.clone(),
     };
     let mut conversation = Conversation::new(manner, source);
-    let concluded = converse_until_done(&mut conversation, config, interrupt);
+    let concluded = converse_until_done(&mut conversation, &dialer, config, interrupt);
     drop(conversation);
     if let BetsFrom::File(path) = &config.bets {
         event!(Info, "close_file", success, "client_id": config.id, "file": path.display());
@@ -57,16 +60,16 @@ impl Broken {
 /// Holds the conversation over as many connections as it needs, with pauses between them.
 fn converse_until_done<S: BetSource>(
     conversation: &mut Conversation<S>,
+    dialer: &Dialer<'_>,
     config: &ClientConfig,
     interrupt: &Interrupt,
 ) -> Result<Conclusion, ClientError> {
     let mut pauses = Pauses::new(config.retry_timeout);
     let mut takeovers = Takeovers::default();
     let mut progress = Progress::new(config);
-    let mut servers = Servers::new(&config.server_address);
     loop {
         let (began, stored_before) = (Instant::now(), conversation.stored());
-        let broken = match converse(conversation, &mut progress, &mut servers, config, interrupt) {
+        let broken = match converse(conversation, &mut progress, dialer, config, interrupt) {
             Ok(conclusion) => return Ok(conclusion),
             Err(broken) => broken,
         };
@@ -78,6 +81,11 @@ fn converse_until_done<S: BetSource>(
         }
         if conversation.replies() > 0 {
             pauses.answered();
+        }
+        if let Broken::Io(error) = &broken
+            && let Some(error) = dialer.final_error(error)
+        {
+            return Err(error);
         }
         let (why, now) = (broken.to_string(), Instant::now());
         let pause = match broken {
@@ -101,22 +109,19 @@ fn converse_until_done<S: BetSource>(
 fn converse<S: BetSource>(
     conversation: &mut Conversation<S>,
     progress: &mut Progress,
-    servers: &mut Servers<'_>,
+    dialer: &Dialer<'_>,
     config: &ClientConfig,
     interrupt: &Interrupt,
 ) -> Result<Conclusion, Broken> {
     conversation.begin();
     // Without Hello, the agency can't go on after a reset, and what it sent may as well arrive.
     let ending = if config.handshake { Ending::Reset } else { Ending::Close };
-    let connection = servers.connect(interrupt, ending)?;
-    event!(Debug, "connect", success, "client_id": config.id, "server_address": config.server_address);
-    connection.set_write_timeout(Some(config.reply_timeout))?;
-    let concluded = exchange(conversation, progress, &connection, config.reply_timeout);
-    if concluded.is_ok() {
-        // If it fails, only an Ack is lost.
-        let _ = connection.set_ending(Ending::Close);
+    let mut link = dialer.dial(ending)?;
+    let concluded = exchange(conversation, progress, &mut link, config, interrupt);
+    match ending {
+        Ending::Reset if concluded.is_err() => drop(link),
+        Ending::Reset | Ending::Close => link.end_well(),
     }
-    drop(connection);
     event!(Info, "close_connection", success, "client_id": config.id);
     concluded
 }
@@ -124,8 +129,9 @@ fn converse<S: BetSource>(
 fn exchange<S: BetSource>(
     conversation: &mut Conversation<S>,
     progress: &mut Progress,
-    mut connection: &TcpStream,
-    reply_timeout: Duration,
+    link: &mut Link,
+    config: &ClientConfig,
+    interrupt: &Interrupt,
 ) -> Result<Conclusion, Broken> {
     let mut output = Buffer::new();
     let mut not_written = None;
@@ -134,52 +140,55 @@ fn exchange<S: BetSource>(
         if not_written.is_none() {
             output.clear();
             conversation.speak(&mut output)?;
-            not_written = connection.write_all(&output).err();
+            not_written = link.write_all(&output).err();
         }
         if let Some(conclusion) = conversation.conclusion() {
             // Only an Ack can have been left to write, and the server does not need it.
             return Ok(conclusion.clone());
         }
-        let replies = conversation.replies();
+        if conversation.awaits_draw() {
+            progress.wait_for_draw(conversation.stored());
+        }
+        let (replies, stored) = (conversation.replies(), conversation.stored());
         let due = match conversation.awaits_draw() {
             // The draw may be days away.
             true => None,
-            false => Some(*reply_due.get_or_insert_with(|| Instant::now() + reply_timeout)),
+            false => Some(*reply_due.get_or_insert_with(|| Instant::now() + config.reply_timeout)),
         };
-        match listen(conversation, connection, due) {
+        match listen(conversation, link, due) {
             // The server may have sent the reason before it closed the connection, and this was behind it.
-            Err(Broken::Io(error)) => return Err(not_written.unwrap_or(error).into()),
+            Err(Broken::Io(error)) if !tls::is_rejection(&error) => return Err(not_written.unwrap_or(error).into()),
             heard => heard?,
         }
         progress.advance(conversation.stored());
         if conversation.replies() > replies {
             reply_due = None;
         }
+        if let Some(pause) = config.batch_period.filter(|_| conversation.stored() > stored) {
+            interrupt.sleep(pause).map_err(|_| io::Error::from(io::ErrorKind::Interrupted))?;
+        }
     }
 }
-
-/// Bytes read at once. Every reply but InformWinners is shorter than 32.
-const READ_BYTES: usize = 4096;
-
-const NO_REPLY: &str = "the server does not reply in time, see reply.timeout";
 
 /// Reads once, and no longer than until `due`, by which a reply must be whole.
 fn listen<S: BetSource>(
     conversation: &mut Conversation<S>,
-    mut connection: &TcpStream,
+    link: &mut Link,
     due: Option<Instant>,
 ) -> Result<(), Broken> {
     let left = due.map(|due| due.saturating_duration_since(Instant::now()));
     if left.is_some_and(|left| left.is_zero()) {
-        return Err(Broken::io(io::ErrorKind::TimedOut, NO_REPLY));
+        return Err(Broken::io(io::ErrorKind::TimedOut, link::NO_REPLY));
     }
-    connection.set_read_timeout(left)?;
-    let mut received = [0; READ_BYTES];
-    match connection.read(&mut received) {
+    link.set_read_timeout(left)?;
+    let mut received = [0; link::READ_BYTES];
+    match link.read(&mut received) {
         Ok(0) => Err(Broken::io(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
         Ok(bytes) => Ok(conversation.hear(&received[..bytes])?),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Broken::io(io::ErrorKind::TimedOut, NO_REPLY)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(Broken::io(io::ErrorKind::TimedOut, link::NO_REPLY))
+        }
         Err(error) => Err(error.into()),
     }
 }

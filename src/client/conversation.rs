@@ -28,6 +28,8 @@ pub struct Manner {
     pub agency: u32,
     /// Most bets in a batch.
     pub batch_max_amount: u32,
+    /// Most bytes of a batch, at least [`protocol::MIN_PACKET_BYTES`] and at most [`protocol::MAX_PACKET_BYTES`].
+    pub batch_max_bytes: usize,
     /// Most batches sent and not answered, at least 1.
     pub batch_window: usize,
     /// Begins with Hello. If false, the agency acknowledges every reply and sends one batch at a time, as older servers
@@ -272,7 +274,7 @@ impl<S: BetSource> Conversation<S> {
 
     /// Appends the next batch, if bets are left.
     fn send_batch(&mut self, output: &mut Buffer) -> Result<Option<InFlight>, Failure> {
-        let mut batch = Batch::begin(output);
+        let mut batch = Batch::within(self.manner.batch_max_bytes, output);
         let last = self.source.fill(&mut batch, self.manner.batch_max_amount)?;
         let bets = batch.finish();
         Ok(last.map(|last| InFlight { bets, last }))

@@ -7,6 +7,7 @@
 //! | [`agency`] | a conversation over one connection, and over the next one if that breaks |
 //! | [`echo`] | the client of exercises 1 to 4, which sends lines and reads them back |
 //! | [`servers`] | the active server and its standbys, tried in turn |
+//! | [`link`] | a connection, plain or over TLS |
 //! | [`interrupt`] | SIGTERM and SIGINT, at any point where the client blocks |
 //! | [`pauses`] | the time between two attempts to connect |
 //! | [`progress`] | a progress bar, or lines of the log |
@@ -15,6 +16,7 @@ pub mod agency;
 pub mod conversation;
 pub mod echo;
 pub mod interrupt;
+pub mod link;
 pub mod pauses;
 pub mod progress;
 pub mod servers;
@@ -24,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::config::show_duration;
+use crate::config::{ConfigError, show_duration};
 use conversation::Failure;
 use interrupt::Interrupted;
 use pauses::Pauses;
@@ -43,6 +45,17 @@ pub enum ClientError {
         "{why}; without Hello the stored bets are unknown, so nothing is sent again: compare with the server's bets.csv, see handshake"
     )]
     Unsure {
+        /// Error of the connection.
+        why: String,
+    },
+    /// A file of TLS can't be used.
+    #[error(transparent)]
+    Tls(#[from] ConfigError),
+    /// The server and the agency do not trust each other.
+    #[error("{server_address}: {why}")]
+    NotTrusted {
+        /// Address of the server, as configured.
+        server_address: String,
         /// Error of the connection.
         why: String,
     },

@@ -13,8 +13,10 @@ use crate::{event, logging};
 /// Least time between two lines of the log.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Template of the bar: no colours.
-const BAR: &str = "agency {prefix} [{bar:30}] {human_pos} of {human_len} bets, {per_sec}, {eta} left";
+/// Template of the bar while bets are sent: no colours.
+const SENDING: &str = "agency {prefix} [{bar:30}] {human_pos} of {human_len} bets, {per_sec}, {eta} left";
+/// Template of the bar once every bet is stored.
+const WAITING: &str = "agency {prefix} [{bar:30}] {human_pos} of {human_len} bets, waiting for the draw";
 
 /// The progress of one run.
 #[derive(Debug)]
@@ -60,6 +62,20 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// Shows that all bets, `stored` of them, are stored, and that nothing is left but the draw.
+    pub fn wait_for_draw(&mut self, stored: u64) {
+        let Display::Bar(bar) = &self.display else { return };
+        if let Ok(style) = ProgressStyle::with_template(WAITING) {
+            bar.set_style(style);
+        }
+        bar.set_length(stored);
+        bar.set_position(stored);
+        // The agency sleeps from now on: unlike another update, this one is drawn however soon it follows the last.
+        bar.abandon();
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Display::Bar(bar) = &self.display {
@@ -74,7 +90,7 @@ fn start_bar(agency: u32, path: &Path) -> Option<ProgressBar> {
     let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()))?;
     let bets = count_lines(file).ok()?;
     let bar = ProgressBar::new(bets).with_prefix(agency.to_string());
-    bar.set_style(ProgressStyle::with_template(BAR).ok()?);
+    bar.set_style(ProgressStyle::with_template(SENDING).ok()?);
     let around = bar.clone();
     logging::write_lines_within(move |write| around.suspend(write));
     Some(bar)
@@ -82,11 +98,14 @@ fn start_bar(agency: u32, path: &Path) -> Option<ProgressBar> {
 
 fn count_lines(mut file: impl Read) -> io::Result<u64> {
     let mut chunk = vec![0; 1 << 16];
-    let mut lines = 0;
+    let (mut lines, mut last) = (0, b'\n');
     loop {
         match file.read(&mut chunk)? {
-            0 => return Ok(lines),
-            bytes => lines += chunk[..bytes].iter().filter(|&&byte| byte == b'\n').count() as u64,
+            0 => return Ok(lines + u64::from(last != b'\n')),
+            bytes => {
+                lines += chunk[..bytes].iter().filter(|&&byte| byte == b'\n').count() as u64;
+                last = chunk[bytes - 1];
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The servers of the round: the active one and its standbys, which do not listen.
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ const CONNECT_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(1);
 pub struct Servers<'a> {
     addresses: Vec<&'a str>,
     /// The address that is tried first.
-    next: usize,
+    next: Cell<usize>,
 }
 
 impl<'a> Servers<'a> {
     /// The servers at `addresses`: each a `host:port`, with commas between them.
     pub fn new(addresses: &'a str) -> Servers<'a> {
-        Servers { addresses: addresses.split(',').map(str::trim).collect(), next: 0 }
+        Servers { addresses: addresses.split(',').map(str::trim).collect(), next: Cell::new(0) }
     }
 
     /// Connects to the first of them that can be reached, each tried once. The next attempt begins behind it: had it been of
@@ -29,13 +30,13 @@ impl<'a> Servers<'a> {
     ///
     /// # Errors
     /// The error of the last one.
-    pub fn connect(&mut self, interrupt: &Interrupt, ending: Ending) -> io::Result<Connection> {
+    pub fn connect(&self, interrupt: &Interrupt, ending: Ending) -> io::Result<Connection> {
         let mut last = io::ErrorKind::NotFound.into();
         let is_only = self.addresses.len() == 1;
         let timeout = if is_only { CONNECT_TIMEOUT } else { CONNECT_TIMEOUT_OF_SEVERAL };
         for _ in 0..self.addresses.len() {
-            let address = self.addresses[self.next];
-            self.next = (self.next + 1) % self.addresses.len();
+            let address = self.addresses[self.next.get()];
+            self.next.set((self.next.get() + 1) % self.addresses.len());
             match interrupt.connect(address, ending, timeout) {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = error,

@@ -7,11 +7,13 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde_yaml::Value;
 
-use super::Kind::{Addresses, Path, Secret, Whole};
+use super::Kind::{Addresses, Path, Secret, Text, Whole};
 use super::credential::read_secret;
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
-use super::{ConfigError, Credential, Key, Kind, Program, Settings};
+use super::tls::TlsClient;
+use super::{ConfigError, Credential, Key, Kind, LogFormat, Program, Settings, tls};
+use crate::logging::Excerpt;
 
 /// The client, as its configuration has it.
 pub static PROGRAM: Program = Program {
@@ -45,12 +47,20 @@ config! {
         loop_amount: u32 = "CLI_LOOP_AMOUNT" as "loop.amount", "5";
         /// echo: pause between two messages
         loop_period: Duration = "CLI_LOOP_PERIOD" as "loop.period", "5s";
+        /// echo: time after which no further message is sent; if not set, there is no limit
+        loop_lapse: Option<Duration> = "CLI_LOOP_LAPSE" as "loop.lapse", "";
         /// least severe level that is logged
         log_level: LevelFilter = "CLI_LOG_LEVEL" as "log.level", "INFO";
-        /// most bets of a batch; 8192 bytes are never exceeded
+        /// form of the log's lines; journal: for the systemd journal, with priorities and without a time
+        log_format: LogFormat = "LOG_FORMAT" as "log.format", "text";
+        /// most bets of a batch
         batch_max_amount: u32 = "CLI_BATCH_MAXAMOUNT" as "batch.maxAmount", "148", Whole(1, 65_535);
+        /// most bytes of a batch
+        batch_max_bytes: usize = "CLI_BATCH_MAXBYTES" as "batch.maxBytes", "8192", Whole(1024, 8192);
         /// most batches sent and not yet acknowledged
         batch_window: usize = "CLI_BATCH_WINDOW" as "batch.window", "32", Whole(1, 128);
+        /// pause after each batch, so that a round can be followed; batch.window is then 1; if not set, there is none
+        batch_period: Option<Duration> = "CLI_BATCH_PERIOD" as "batch.period", "";
         /// true: say Hello and resume where the last run stopped; false: for servers without Hello
         handshake: bool = "CLI_HANDSHAKE" as "handshake", "true";
         /// longest time to keep trying to reach the server without any answer
@@ -64,6 +74,17 @@ config! {
             "CLI_AGENCY_CREDENTIAL" as "agency.credential", "", Secret;
             /// file that holds the credential instead, as Docker mounts secrets; a line break at its end is ignored
             "CLI_AGENCY_CREDENTIAL_FILE" as "agency.credentialFile", "", Path;
+        }
+        /// TLS; `None` if no authority is configured.
+        tls: Option<TlsClient> = tls::client {
+            /// file of the authority of the server's certificate in PEM; turns TLS on
+            "CLI_TLS_CA_FILE" as "tls.caFile", "", Path;
+            /// file of the agency's certificate in PEM, where the server asks for one
+            "CLI_TLS_CERTIFICATE_FILE" as "tls.certificateFile", "", Path;
+            /// file of its private key in PEM
+            "CLI_TLS_KEY_FILE" as "tls.keyFile", "", Path;
+            /// name in the server's certificate; if not set, the host of server.address
+            "CLI_TLS_SERVER_NAME" as "tls.serverName", "", Text;
         }
         /// Origin of the bets.
         bets: BetsFrom = bets_from {
@@ -165,14 +186,14 @@ fn flatten(path: &str, value: &Value, values: &mut BTreeMap<String, String>) -> 
     match value {
         Value::Mapping(mapping) => {
             for (name, value) in mapping {
-                let name = scalar(name).ok_or_else(|| format!("a key under {path:?} is not a word"))?;
+                let name = scalar(name).ok_or_else(|| format!("a key under {:?} is not a word", Excerpt(path)))?;
                 let path = if path.is_empty() { name } else { format!("{path}.{name}") };
                 flatten(&path, value, values)?;
             }
         }
         Value::Null => {}
         scalar_value => {
-            let text = scalar(scalar_value).ok_or_else(|| format!("{path:?} must be one value"))?;
+            let text = scalar(scalar_value).ok_or_else(|| format!("{:?} must be one value", Excerpt(path)))?;
             values.insert(path.to_owned(), text);
         }
     }

@@ -58,7 +58,7 @@ impl fmt::Debug for Credential {
 const MAX_FILE_BYTES: u64 = 1 << 25;
 
 /// The content of the file at `path`.
-pub(super) fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {

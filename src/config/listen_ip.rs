@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::Kind;
 use super::key::FromText;
+use crate::logging::Excerpt;
 
 /// The addresses of this machine that the server listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl fmt::Display for ListenIp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ListenIp::Every => f.write_str("every address"),
-            ListenIp::HostName(name) => write!(f, "every address, because {name:?} is a host name"),
+            ListenIp::HostName(name) => write!(f, "every address, because {:?} is a host name", Excerpt(name)),
             ListenIp::Only(address) => address.fmt(f),
         }
     }

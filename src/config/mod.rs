@@ -10,9 +10,11 @@
 //! | `settings` | precedence: the environment, the file, the default |
 //! | `program` | reading both, `--help`, `--version` |
 //! | `ini_text` | INI, and what is said of text that is not |
+//! | `log_format` | the form of the log's lines |
 //! | `listen_ip` | the address to listen on |
 //! | `agencies`, `credential` | secrets, which no error shows |
 //! | `database` | the database that several servers share |
+//! | [`tls`] | certificates |
 //! | `duration` | durations in Go's notation |
 
 mod agencies;
@@ -23,20 +25,27 @@ mod duration;
 mod ini_text;
 mod key;
 mod listen_ip;
+mod log_format;
 mod program;
 pub mod server;
 mod settings;
+pub mod tls;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use thiserror::Error;
 
+use crate::logging::Excerpt;
+
+#[cfg(feature = "tls")]
+pub(crate) use credential::read_secret;
 pub use credential::{Credential, InvalidCredential, MAX_CREDENTIAL_BYTES, WEAK_CREDENTIAL_BYTES};
 pub use database::{DatabaseConfig, Password};
 pub use duration::{parse_duration, show_duration};
 pub use key::{Key, Kind};
 pub use listen_ip::ListenIp;
+pub use log_format::LogFormat;
 pub use program::Program;
 pub use settings::Settings;
 
@@ -47,7 +56,7 @@ const EX_CONFIG: u8 = 78;
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ConfigError {
     /// A value is not valid.
-    #[error("{place}: {value:?} is not valid, it must be {valid}")]
+    #[error("{place}: {:?} is not valid, it must be {valid}", Excerpt(value))]
     Invalid {
         /// The variable, or the key and its file.
         place: String,

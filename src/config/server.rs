@@ -11,7 +11,9 @@ use super::Kind::{Path, Text, Whole};
 use super::database::{self, DatabaseConfig};
 use super::key::{FromText, config, words};
 use super::settings::FileSettings;
-use super::{ConfigError, Credential, Key, Kind, ListenIp, Program, Settings, agencies, ini_text};
+use super::tls::TlsServer;
+use super::{ConfigError, Credential, Key, Kind, ListenIp, LogFormat, Program, Settings, agencies, ini_text, tls};
+use crate::logging::Excerpt;
 
 /// The server, as its configuration has it.
 pub static PROGRAM: Program = Program {
@@ -32,6 +34,16 @@ words! {
     }
 }
 
+words! {
+    /// The state of a service.
+    Switch {
+        /// It is offered.
+        On = "on",
+        /// It is refused.
+        Off = "off",
+    }
+}
+
 config! {
     /// Configuration of the server.
     ServerConfig {
@@ -43,11 +55,15 @@ config! {
         listen_backlog: i32 = "SERVER_LISTEN_BACKLOG", "5", Whole(1, 65_535);
         /// least severe level that is logged
         logging_level: LevelFilter = "LOGGING_LEVEL", "INFO";
+        /// form of the log's lines; journal: for the systemd journal, with priorities and without a time
+        log_format: LogFormat = "LOG_FORMAT", "text";
         /// agencies of the round; the draw waits for all of them
         num_agencies: u32 = "NUM_AGENCIES", "5", Whole(0, 100_000);
+        /// number that wins the draw; the first closing fixes it for the round
+        winning_number: u32 = "WINNING_NUMBER", "7574", Whole(0, 9_999);
         /// pause between two lines of the log that name the agencies the draw waits for
         reminder_interval: Duration = "REMINDER_INTERVAL", "1m";
-        /// file of the bets; its companions .closed and .state are beside it
+        /// file of the bets; its companions .closed, .state and .draw are beside it
         storage_filepath: PathBuf = "STORAGE_FILEPATH", "./bets.csv";
         /// always: acknowledged bets survive a power loss; never: they survive only the death of the process
         storage_sync: SyncPolicy = "STORAGE_SYNC", "always";
@@ -75,6 +91,20 @@ config! {
             /// longest time for a transaction of STORAGE_URL, after which the round is taken over again
             "STORAGE_TIMEOUT", "60s", Kind::Duration;
         }
+        /// TLS; `None` if no certificate is configured.
+        tls: Option<TlsServer> = tls::server {
+            /// file of the server's certificate in PEM, with those between it and the authority behind it; turns TLS on
+            "TLS_CERTIFICATE_FILE", "", Path;
+            /// file of its private key in PEM
+            "TLS_KEY_FILE", "", Path;
+            /// file of the authority of agencies' certificates: one for agency-N speaks for agency N without a credential, and
+            /// an agency needs one of the two
+            "TLS_CLIENT_CA_FILE", "", Path;
+            /// true: plain connections are refused
+            "TLS_REQUIRED", "false", bool::KIND;
+            /// longest time for a TLS handshake
+            "TLS_HANDSHAKE_TIMEOUT", "10s", Kind::Duration;
+        }
         /// Bounds on what clients can take.
         limits: Limits = Limits::from_settings {}
     }
@@ -83,7 +113,7 @@ config! {
 config! {
     /// Bounds on the connections, memory and time that clients can take.
     Limits {
-        /// connections at the same time
+        /// connections at the same time; room for NUM_AGENCIES and 16 more is kept in any case
         connections: usize = "MAX_CONNECTIONS", "10000", Whole(1, 1_000_000);
         /// bytes of one message
         message_bytes: usize = "MAX_MESSAGE_BYTES", "65536", Whole(8192, 1 << 24);
@@ -91,6 +121,8 @@ config! {
         batch_bets: u32 = "MAX_BATCH_BETS", "1024", Whole(1, 1_000_000);
         /// bets of one agency
         agency_bets: u64 = "MAX_AGENCY_BETS", "20000000", Whole(1, u32::MAX as u64);
+        /// echo of lines (exercises 1 to 4); if not set, on where no credentials are asked for
+        echo: Option<Switch> = "ECHO", "";
         /// bytes of a line to echo
         echo_line_bytes: usize = "MAX_ECHO_LINE_BYTES", "8192", Whole(1, 1 << 20);
         /// bytes kept of unfinished messages, over all connections without an agency
@@ -116,12 +148,23 @@ fn parse_ini(text: &str) -> Result<FileSettings, String> {
     let ini = ini_text::parse(text).map_err(|error| error.to_string())?;
     // A misspelt AGENCIES would leave the door open.
     if let Some(name) = ini.sections().flatten().find(|name| *name != "DEFAULT" && !agencies::is_section(name)) {
-        return Err(format!("section {name:?} is not one that is read, they are DEFAULT and AGENCIES"));
+        return Err(format!("section {:?} is not one that is read, they are DEFAULT and AGENCIES", Excerpt(name)));
     }
     let sections = [ini.section(None::<String>), ini.section(Some("DEFAULT"))];
     let pairs = sections.into_iter().flatten().flat_map(|section| section.iter());
     let values = pairs.map(|(name, value)| (name.to_ascii_uppercase(), value.to_owned())).collect();
     Ok(FileSettings { values, agencies: agencies::entries_of(&ini) })
+}
+
+/// Connections beyond one for each agency. They are those of newcomers, which have not said whose they are yet.
+const SPARE_CONNECTIONS: usize = 16;
+
+impl Limits {
+    /// Connections at the same time, in a round of so many agencies. With fewer, agencies that are connected would keep
+    /// others out.
+    pub fn connections_of(&self, agencies: u32) -> usize {
+        self.connections.max(agencies as usize + SPARE_CONNECTIONS)
+    }
 }
 
 impl Default for Limits {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::key::FromText;
-use super::{ConfigError, Key, Program};
+use super::{ConfigError, Key, LogFormat, Program};
 use crate::event;
 
 /// A file of settings, as text.
@@ -75,6 +75,14 @@ impl Settings {
             valid: key.kind.valid(),
         };
         T::from_text(text).filter(|_| key.kind.admits(text)).ok_or_else(invalid)
+    }
+
+    /// The form of the log's lines, which is needed before the other values are read: their errors are logged.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`].
+    pub fn log_format(&self) -> Result<LogFormat, ConfigError> {
+        self.value("LOG_FORMAT")
     }
 
     pub(super) fn key(&self, variable: &str) -> &'static Key {

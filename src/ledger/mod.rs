@@ -15,6 +15,10 @@
 pub mod file;
 pub mod postgres;
 
+use std::error::Error;
+
+use serde::Deserialize;
+
 use crate::bet::{Bet, Tally};
 use crate::buffer::Buffer;
 
@@ -27,6 +31,8 @@ pub struct Commit {
     pub closings: Vec<Closing>,
     /// The agencies with bets or a closing in it, each once.
     pub advances: Vec<Advance>,
+    /// The draw, if these closings are the last. It is stored before any agency is told its winners.
+    pub draw: Option<Draw>,
 }
 
 impl Commit {
@@ -43,9 +49,38 @@ pub struct Closing {
     pub agency: u32,
     /// The number of bets that it closes with.
     pub bets: u64,
-    /// The number of agencies of the round. It is fixed from the first closing on: with another number the draw could
-    /// happen twice.
+    /// The terms of the round, fixed by the first closing.
+    pub terms: Terms,
+}
+
+/// The terms of a round. With others the draw could happen twice, or have other winners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The number of agencies.
     pub agencies: u32,
+    /// The number that wins.
+    pub winning_number: u32,
+}
+
+/// The draw of a round, in which every agency has closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The terms of the round.
+    pub terms: Terms,
+    /// Every agency, in order.
+    pub agencies: Vec<AgencyDraw>,
+}
+
+/// The part of an agency in the draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgencyDraw {
+    /// The agency, from 1.
+    pub agency: u32,
+    /// Its bets.
+    pub bets: u64,
+    /// The winners among them.
+    pub winners: u64,
 }
 
 /// What a commit adds to an agency.
@@ -85,10 +120,10 @@ pub enum Change {
 }
 
 /// A round as a ledger recovers it that keeps totals beside the bets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// The number of agencies of the round.
-    pub agencies: u32,
+    /// The terms of the round.
+    pub terms: Terms,
     /// The totals of each agency, in order.
     pub totals: Vec<Total>,
     /// The winning bets: agency and document, in the order of agencies and their bets.
@@ -134,11 +169,26 @@ pub trait Ledger {
     }
 }
 
+/// The round that a recovered history adds up to.
+pub trait Replay {
+    /// Reason why a step can't be of this round.
+    type Refusal: Error + 'static;
+
+    /// Counts a step.
+    ///
+    /// # Errors
+    /// The refusal of the step.
+    fn replay(&mut self, step: Recovered<'_>) -> Result<(), Self::Refusal>;
+
+    /// The draw, if every agency has closed.
+    fn draw(&mut self) -> Option<Draw>;
+}
+
 /// One step of a recovered history, in the order in which it was stored.
 #[derive(Clone, Copy, Debug)]
 pub enum Recovered<'a> {
-    /// The number of agencies of the round. It is the first step, if any agency has closed.
-    Agencies(u32),
+    /// The terms of the round. It is the first step, if any agency has closed.
+    Terms(Terms),
     /// A bet.
     Bet(&'a Bet<'a>),
     /// A closing. It follows the bets of its agency.

@@ -57,6 +57,17 @@ fn winners_are_an_agencys_own_in_order_and_unknown_before_the_draw() {
 }
 
 #[test]
+fn the_number_that_was_set_wins_and_no_other() {
+    let mut lottery = Lottery::new(1).with_winning_number(0);
+    assert_eq!(lottery.restore_bet(&bet(1, 5, 0)), Ok(()));
+    for (document, number) in [(6, WINNER_NUMBER), (7, 0), (8, 1)] {
+        stage(&mut lottery, bet(1, document, number));
+    }
+    close(&mut lottery, 1);
+    assert_eq!(lottery.winners(1), Some([5, 7].as_slice()));
+}
+
+#[test]
 fn a_reverted_batch_leaves_what_was_staged_before_it() {
     let mut lottery = Lottery::new(1);
     stage(&mut lottery, bet(1, 1, WINNER_NUMBER));
@@ -89,7 +100,7 @@ fn a_restored_history_counts_as_if_it_had_been_committed() {
     let mut lottery = Lottery::new(2);
     assert_eq!(lottery.restore_bet(&bet(1, 7, WINNER_NUMBER)), Ok(()));
     lottery.restore_tally(1, 1, &7_u32.to_be_bytes());
-    assert_eq!(lottery.restore_closing(1, 1, 2), Ok(()));
+    assert_eq!(lottery.restore_closing(1, 1), Ok(()));
     assert_eq!((lottery.standing(1), lottery.stored(1)), (Standing::Closed, tally(&[7])));
     assert_eq!(lottery.open_agencies().collect::<Vec<_>>(), [2]);
     assert!(close(&mut lottery, 2));
@@ -101,9 +112,12 @@ fn a_history_of_another_round_is_refused() {
     let mut lottery = Lottery::new(2);
     let no_such = |agency| Err(Contradiction::NoSuchAgency { agency, agencies: 2 });
     assert_eq!(lottery.restore_bet(&bet(3, 7, 1)), no_such(3));
-    assert_eq!(lottery.restore_closing(0, 0, 2), no_such(0));
+    assert_eq!(lottery.restore_closing(0, 0), no_such(0));
+    assert_eq!(lottery.require_round(2, WINNER_NUMBER), Ok(()));
     let other = Contradiction::OtherAgencies { stored: 3, agencies: 2 };
-    assert_eq!(lottery.restore_closing(1, 0, 3), Err(other));
+    assert_eq!(lottery.require_round(3, WINNER_NUMBER), Err(other));
+    let other = Contradiction::OtherWinningNumber { stored: 7, winning_number: WINNER_NUMBER };
+    assert_eq!(lottery.require_round(2, 7), Err(other));
     let missing = Contradiction::BetsMissing { agency: 1, closed_with: 1, stored: 0 };
-    assert_eq!(lottery.restore_closing(1, 1, 2), Err(missing));
+    assert_eq!(lottery.restore_closing(1, 1), Err(missing));
 }

@@ -5,9 +5,9 @@ use std::fmt;
 use byteorder::{BigEndian, ByteOrder};
 use thiserror::Error;
 
-use super::MAX_PACKET_BYTES;
 use super::message::{MessageType, TYPE_BYTES};
 use super::scanner::Malformed;
+use super::{MAX_PACKET_BYTES, MIN_PACKET_BYTES};
 use crate::bet::{Bet, Day, InvalidBet, InvalidName, Name};
 use crate::buffer::Buffer;
 
@@ -114,8 +114,8 @@ fn split_name(bytes: &[u8]) -> Result<(Result<Name<'_>, InvalidName>, &[u8]), Ma
 
 /// An encoder of one RegisterBets, which it appends to a buffer.
 ///
-/// The message has at most [`MAX_PACKET_BYTES`]. A batch that is dropped, or finished without a bet, leaves the buffer as it
-/// was.
+/// The message has at most [`MAX_PACKET_BYTES`], or fewer [if so asked](Batch::within). A batch that is dropped, or finished
+/// without a bet, leaves the buffer as it was.
 ///
 /// ```
 /// use loteria::buffer::Buffer;
@@ -132,6 +132,8 @@ pub struct Batch<'o> {
     output: &'o mut Buffer,
     /// Bytes of the message so far.
     bytes: usize,
+    /// Most bytes of the message.
+    max_bytes: usize,
     bets: u32,
 }
 
@@ -146,7 +148,13 @@ const HEAD_BYTES: usize = TYPE_BYTES + 4;
 impl<'o> Batch<'o> {
     /// An empty batch at the end of `output`.
     pub fn begin(output: &'o mut Buffer) -> Batch<'o> {
-        Batch { output, bytes: HEAD_BYTES, bets: 0 }
+        Batch::within(MAX_PACKET_BYTES, output)
+    }
+
+    /// An empty batch of at most `max_bytes`, which is at least [`MIN_PACKET_BYTES`] and at most [`MAX_PACKET_BYTES`].
+    pub fn within(max_bytes: usize, output: &'o mut Buffer) -> Batch<'o> {
+        debug_assert!((MIN_PACKET_BYTES..=MAX_PACKET_BYTES).contains(&max_bytes), "any bet fits");
+        Batch { output, bytes: HEAD_BYTES, max_bytes, bets: 0 }
     }
 
     /// Adds a bet.
@@ -156,7 +164,7 @@ impl<'o> Batch<'o> {
     #[inline(always)]
     pub fn push(&mut self, bet: &Bet<'_>) -> Result<(), Full> {
         let end = self.bytes + encoded_bytes(bet);
-        let room = self.output.room(MAX_PACKET_BYTES).get_mut(self.bytes..end).ok_or(Full)?;
+        let room = self.output.room(self.max_bytes).get_mut(self.bytes..end).ok_or(Full)?;
         write_bet(bet, room);
         self.bytes = end;
         self.bets += 1;

@@ -70,11 +70,14 @@ pub enum ErrorCode {
     /// Too many connections, too many bytes of incomplete messages from anonymous connections, or a shutdown.
     #[error("too many connections or unfinished messages, or shutting down")]
     Unavailable = 12,
+    /// The server takes connections over TLS only.
+    #[error("the server asks for TLS, see tls.caFile")]
+    TlsRequired = 13,
 }
 
 impl ErrorCode {
     /// Every code, from 1 up.
-    pub const ALL: [ErrorCode; 12] = [
+    pub const ALL: [ErrorCode; 13] = [
         ErrorCode::UnknownType,
         ErrorCode::InvalidBet,
         ErrorCode::Malformed,
@@ -87,6 +90,7 @@ impl ErrorCode {
         ErrorCode::TakenOver,
         ErrorCode::Version,
         ErrorCode::Unavailable,
+        ErrorCode::TlsRequired,
     ];
 
     /// The code with this number on the wire.

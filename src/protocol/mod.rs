@@ -22,6 +22,9 @@ pub const VERSION: u16 = 2;
 /// Most bytes that an agency puts into one message, type and counts included: the 8 kB of the course.
 pub const MAX_PACKET_BYTES: usize = 8192;
 
+/// Least limit of a batch: a bet with the longest names takes 552 bytes.
+pub const MIN_PACKET_BYTES: usize = 1024;
+
 /// Most bytes of the credential in a Hello.
 pub const MAX_CREDENTIAL_BYTES: usize = 255;
 

@@ -1,4 +1,4 @@
-//! A connection of the shell: its socket, what is known of its readiness, and its end.
+//! A connection of the shell: its socket, its [transport](super::transport), what is known of its readiness, and its end.
 //!
 //! A connection that is closed after a reply ends its own side first, then reads and drops what still comes, and closes
 //! when the peer has ended its side: closing a socket with unread input resets the connection, and a reset can destroy
@@ -9,10 +9,14 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use socket2::SockRef;
+
+use super::transport::{Fault, Transport};
+use crate::planted::{Fault as Planted, planted};
+use crate::tls::{Acceptor, TlsError};
 
 /// The time for which a closing connection may go on sending.
 pub const LINGER: Duration = Duration::from_secs(1);
@@ -52,7 +56,12 @@ pub(super) struct Connection<S> {
     pub is_readable: bool,
     /// True once both of its sides are closed, or it was reset.
     pub is_over: bool,
+    /// True while it stands in line to be written to.
+    pub is_in_line: bool,
+    pub transport: Transport,
     phase: Phase,
+    /// The moment until which it may take to end.
+    end_due: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,13 +70,24 @@ enum Phase {
     Open,
     /// The peer has ended its side.
     PeerEnded,
+    /// This side ends, and the socket has no room for its last bytes.
+    Ending,
     /// This side has ended. Input is dropped, so many bytes of it.
     Lingering { bytes_left: usize },
 }
 
 /// The result of a read.
 pub(super) enum Received<'b> {
-    Bytes(&'b [u8]),
+    /// So many bytes of the socket, and what they say, which may be nothing.
+    Bytes {
+        taken: usize,
+        bytes: &'b [u8],
+    },
+    /// So many bytes of the socket that are not for the core.
+    Fault {
+        taken: usize,
+        fault: Fault,
+    },
     /// Nothing now.
     None,
     /// The peer has ended its side.
@@ -84,18 +104,52 @@ pub(super) enum Written {
 
 impl<S: Socket> Connection<S> {
     pub fn new(socket: S, peer: SocketAddr) -> Connection<S> {
-        Connection { socket, peer, is_readable: false, is_over: false, phase: Phase::Open }
+        Connection {
+            socket,
+            peer,
+            is_readable: false,
+            is_over: false,
+            is_in_line: false,
+            transport: Transport::Undecided,
+            phase: Phase::Open,
+            end_due: None,
+        }
     }
 
-    /// Reads what there is, at most as much as `buffer` holds.
-    pub fn read<'b>(&mut self, buffer: &'b mut [u8]) -> Received<'b> {
+    /// Reads what there is, at most as much as `buffer` holds. What is encrypted is decrypted to `plain`.
+    pub fn read<'b>(
+        &mut self,
+        buffer: &'b mut [u8],
+        plain: &'b mut Vec<u8>,
+        tls: Option<&Acceptor>,
+        now: Instant,
+    ) -> Received<'b> {
+        if self.transport.is_ended_by_peer() {
+            // The socket may still hold input, which is read while the connection lingers.
+            self.is_readable &= !planted(Planted::SocketReadAtEnd);
+            return Received::End;
+        }
+        match self.read_socket(buffer) {
+            Received::Bytes { taken, bytes } => match self.transport.receive(bytes, plain, tls, now) {
+                Ok(bytes) => Received::Bytes { taken, bytes },
+                Err(fault) => Received::Fault { taken, fault },
+            },
+            Received::End if !self.transport.may_end() => {
+                Received::Fault { taken: 0, fault: Fault::Tls(TlsError::Truncated) }
+            }
+            other => other,
+        }
+    }
+
+    /// Reads what there is, as it is.
+    pub fn read_socket<'b>(&mut self, buffer: &'b mut [u8]) -> Received<'b> {
         match self.socket.read(buffer) {
             Ok(0) => {
                 self.is_readable = false;
                 self.phase = Phase::PeerEnded;
                 Received::End
             }
-            Ok(bytes) => Received::Bytes(&buffer[..bytes]),
+            Ok(taken) => Received::Bytes { taken, bytes: &buffer[..taken] },
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.is_readable = false;
                 Received::None
@@ -105,25 +159,25 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Writes what the socket takes of `bytes`.
+    /// Writes what the socket takes of `bytes`, behind what the transport has to say for itself.
     pub fn write(&mut self, bytes: &[u8]) -> Written {
-        loop {
-            match self.socket.write(bytes) {
-                Ok(written) => return Written::Bytes(written),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Written::Bytes(0),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Written::Broken(error),
-            }
-        }
+        self.transport.send(bytes, &mut self.socket).map_or_else(Written::Broken, Written::Bytes)
     }
 
-    /// Ends this side. False if the connection can be closed at once.
-    pub fn linger(&mut self) -> bool {
-        if matches!(self.phase, Phase::PeerEnded) || self.socket.end().is_err() {
+    /// Ends this side, as far as the socket has room for it. False if the connection can be closed at once.
+    pub fn linger(&mut self, now: Instant) -> bool {
+        self.end_due.get_or_insert(now + LINGER);
+        let Ok(is_ended) = self.transport.end(&mut self.socket) else { return false };
+        if matches!(self.phase, Phase::PeerEnded) {
             return false;
         }
-        self.phase = Phase::Lingering { bytes_left: LINGER_BYTES };
-        true
+        self.phase = if is_ended { Phase::Lingering { bytes_left: LINGER_BYTES } } else { Phase::Ending };
+        !is_ended || self.socket.end().is_ok()
+    }
+
+    /// The moment at which it is reset if nothing changes, whatever the core says.
+    pub fn due(&self) -> Option<Instant> {
+        self.end_due.or(self.transport.handshake_due())
     }
 
     pub fn is_lingering(&self) -> bool {
@@ -134,13 +188,13 @@ impl<S: Socket> Connection<S> {
     /// `None` if the connection is to be closed.
     pub fn drop_input(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let Phase::Lingering { bytes_left } = self.phase else { return None };
-        match self.read(buffer) {
-            Received::Bytes(bytes) => {
-                self.phase = Phase::Lingering { bytes_left: bytes_left.checked_sub(bytes.len())? };
-                Some(bytes.len())
+        match self.read_socket(buffer) {
+            Received::Bytes { taken, .. } => {
+                self.phase = Phase::Lingering { bytes_left: bytes_left.checked_sub(taken)? };
+                Some(taken)
             }
             Received::None => Some(0),
-            Received::End | Received::Broken(_) => None,
+            Received::End | Received::Fault { .. } | Received::Broken(_) => None,
         }
     }
 }

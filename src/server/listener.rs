@@ -120,13 +120,12 @@ pub(super) fn configure(socket: &TcpStream) -> io::Result<()> {
 }
 
 /// Tells a connection that there is no room for it, without waiting: a new socket has room for these few bytes. It is told
-/// before this end is closed, so that the reset which unread input then causes comes behind the reply.
-pub(super) fn turn_away(mut socket: TcpStream, peer: SocketAddr) {
+/// before this end is closed, so that the reset which unread input then causes comes behind the reply. Gives what became of that.
+pub(super) fn turn_away(mut socket: TcpStream) -> String {
     let mut reply = Buffer::new();
     Message::RegisterBetFailed(ErrorCode::Unavailable).encode(&mut reply);
     let told = socket.write(&reply).and_then(|_| socket.shutdown(Shutdown::Write));
-    let how = told.map_or_else(|error| error.to_string(), |()| "told".to_owned());
-    event!(Warn, "accept_connections", fail, "ip": peer.ip(), "error": "MAX_CONNECTIONS reached", "peer": how);
+    told.map_or_else(|error| error.to_string(), |()| "told".to_owned())
 }
 
 /// True for errors of accept(2) that concern the connection that was to be accepted, and not the next one.

@@ -10,6 +10,7 @@
 //! | [`part`] | active, suspended, standby: a round that several servers share |
 //! | [`schedule`] | the connection that is read next, how much, for how long |
 //! | `connection` | a socket, its readiness, its end |
+//! | `transport` | plain bytes or TLS |
 //! | `listener` | accepting, also without room |
 //! | `deadlines` | the connection that is due next |
 //! | `commit_times` | durations of commits |
@@ -29,6 +30,7 @@ pub mod part;
 pub mod reactor;
 mod report;
 pub mod schedule;
+mod transport;
 pub mod turn;
 
 pub use connection::Socket;

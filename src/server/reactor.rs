@@ -21,9 +21,9 @@ use super::notify::Notifier;
 use super::part::Part;
 use super::report::{Reminder, Report};
 use super::turn::{Ready, Server, TurnError, World};
-use crate::central::{Central, ConnectionId, Now};
-use crate::event;
+use crate::central::{ConnectionId, Now};
 use crate::ledger::Ledger;
+use crate::{event, peer_event};
 
 const LISTENER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
@@ -123,24 +123,21 @@ struct Readiness {
 }
 
 impl<L: Ledger> Reactor<L> {
-    /// A loop that listens at `door`. A connection's share of a turn is `turn_bytes`. Agencies that are
-    /// missing are logged every `reminder_interval`. SIGHUP calls `on_hangup`, SIGUSR1 logs the status.
+    /// A loop of `server` that listens at `door`. Agencies that are missing are logged every `reminder_interval`. SIGHUP calls
+    /// `on_hangup` and has certificates read again, SIGUSR1 logs the status.
     ///
     /// # Errors
     /// The system's.
     pub fn new(
         door: Door,
         mut signals: Signals,
-        central: Central,
-        ledger: L,
-        turn_bytes: usize,
+        mut server: Server<TcpStream, L>,
         reminder_interval: Duration,
         on_hangup: fn(),
     ) -> io::Result<Reactor<L>> {
         let poll = Poll::new()?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let report = Report::new(&central);
-        let mut server = Server::new(central, ledger, turn_bytes);
+        let report = Report::new(server.central());
         server.wake_with(Waker::new(poll.registry(), LEDGER)?);
         Ok(Reactor {
             readiness: Readiness {
@@ -249,7 +246,9 @@ impl<L: Ledger> Reactor<L> {
         for _ in 0..ACCEPTS {
             let Some((socket, peer)) = listener.accept(now.instant) else { return };
             if !self.server.make_room(now) {
-                turn_away(socket, peer);
+                let how = turn_away(socket);
+                peer_event!(self.server.peer_log(), peer.ip(), Warn, "accept_connections", fail, "ip": peer.ip(),
+                    "error": "MAX_CONNECTIONS reached", "peer": how);
                 continue;
             }
             let registry = self.readiness.poll.registry();
@@ -258,8 +257,13 @@ impl<L: Ledger> Reactor<L> {
                 registry.register(socket, token_of(id), Interest::READABLE | Interest::WRITABLE)
             });
             match added {
-                Ok(_) => event!(Info, "accept_connections", success, "ip": peer.ip()),
-                Err(error) => event!(Warn, "accept_connections", fail, "ip": peer.ip(), "error": error),
+                Ok(_) => {
+                    peer_event!(self.server.peer_log(), peer.ip(), Info, "accept_connections", success, "ip": peer.ip());
+                }
+                Err(error) => {
+                    peer_event!(self.server.peer_log(), peer.ip(), Warn, "accept_connections", fail, "ip": peer.ip(),
+                        "error": error);
+                }
             }
         }
     }
@@ -271,7 +275,10 @@ impl<L: Ledger> Reactor<L> {
         let mut stop = None;
         for signal in self.signals.pending().collect::<Vec<_>>() {
             match signal {
-                SIGHUP => (self.on_hangup)(),
+                SIGHUP => {
+                    (self.on_hangup)();
+                    self.server.read_certificates_again();
+                }
                 SIGUSR1 => self.report.log(&self.server),
                 SIGINT => stop = Some(Stop::Interrupt),
                 _ => stop = Some(Stop::Terminate),

@@ -129,6 +129,14 @@ impl Schedule {
         }
     }
 
+    /// Lets a connection wait for the next turn.
+    pub fn defer(&mut self, id: ConnectionId) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if !std::mem::replace(&mut entry.is_listed, true) {
+            self.served.push(id);
+        }
+    }
+
     /// Lets a connection wait for the commit in flight, once, however often its peer makes it ready meanwhile.
     pub fn hold(&mut self, id: ConnectionId) {
         let Some(entry) = self.entries.get_mut(id) else { return };
@@ -196,6 +204,15 @@ impl Schedule {
         if is_staged && !entry.is_bulk(self.turn) {
             (self.is_awaited, self.quiet) = (true, Duration::ZERO);
         }
+    }
+
+    /// Takes note that input of a connection which was kept for a turn is applied. That costs about as much as to read a
+    /// packet. The client has sent more than it waits for, so it is a bulk sender.
+    pub fn took_kept(&mut self, id: ConnectionId, is_staged: bool) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.bulk_until = self.turn + BULK_TURNS;
+        }
+        self.took(id, MAX_PACKET_BYTES, is_staged);
     }
 
     fn pop(&mut self) -> Option<(ConnectionId, bool)> {

@@ -7,6 +7,10 @@
 //! This is the code that runs in production and in the simulator: it knows sockets only as [`Socket`], the rest of the
 //! world as [`World`], and the disk as a [`Ledger`].
 
+mod secure;
+mod write;
+
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,14 +18,15 @@ use std::time::{Duration, Instant};
 use slotmap::SlotMap;
 
 use super::commit_times::Commits;
-use super::connection::{Connection, LINGER, Received, Socket, Written};
+use super::connection::{Connection, Socket, Written};
 use super::deadlines::Deadlines;
 use super::part::Part;
 use super::schedule::{Grant, SLICE_BYTES, Schedule};
-use crate::central::{Central, ConnectionId, Event, Halt, Now, Wants};
-use crate::event;
+use crate::central::{Central, ConnectionId, Event, Halt, Now, PeerLog, Wants};
 use crate::ledger::Ledger;
 use crate::lottery::Contradiction;
+use crate::peer_event;
+use crate::tls::Acceptor;
 
 /// Readiness of a connection, as an edge-triggered poll reports it.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +83,16 @@ pub struct Server<S, L> {
     ready: Vec<Ready>,
     /// Connections that take output again.
     writable: Vec<ConnectionId>,
+    /// Connections with long replies, in the order in which they are written to.
+    in_line: VecDeque<ConnectionId>,
     /// The buffer that input is read to.
     slice: Vec<u8>,
+    /// The buffer that it is decrypted to.
+    plain: Vec<u8>,
+    /// TLS, if there is a certificate.
+    tls: Option<Acceptor>,
+    /// Reads of handshakes that are left in this turn.
+    handshakes_left: usize,
     /// The moment at which the commit in flight began.
     pub(super) commit_began: Option<Instant>,
     /// The commits since the start.
@@ -102,10 +115,19 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             deadlines: Deadlines::default(),
             ready: Vec::new(),
             writable: Vec::new(),
+            in_line: VecDeque::new(),
             slice: vec![0; SLICE_BYTES],
+            plain: Vec::new(),
+            tls: None,
+            handshakes_left: 0,
             commit_began: None,
             commits: Commits::default(),
         }
+    }
+
+    /// The share of the log of each peer.
+    pub(super) fn peer_log(&mut self) -> &mut PeerLog {
+        self.central.peer_log()
     }
 
     /// The core, to look at.
@@ -118,9 +140,14 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         if !self.central.is_full() {
             return true;
         }
+        self.evict("MAX_CONNECTIONS reached, and it has not said whose it is", now)
+    }
+
+    /// Resets the oldest connection without an agency. False if there is none.
+    fn evict(&mut self, reason: &str, now: Now) -> bool {
         let Some(id) = self.central.oldest_without_agency() else { return false };
-        event!(Warn, "evict_connection", success, "ip": self.connections[id].peer.ip(),
-            "reason": "MAX_CONNECTIONS reached, and it has not said whose it is");
+        let peer = self.connections[id].peer.ip();
+        peer_event!(self.central.peer_log(), peer, Warn, "evict_connection", success, "ip": peer, "reason": reason);
         self.abort(id, now);
         true
     }
@@ -143,7 +170,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         }
         self.central.connect(id, peer.ip(), now);
         self.schedule.add(id);
-        self.deadlines.set(id, self.central.deadline(id));
+        self.set_deadline(id);
         Ok(id)
     }
 
@@ -159,10 +186,11 @@ impl<S: Socket, L: Ledger> Server<S, L> {
 
     /// The time to sleep before the next turn, if nothing is reported before. `None` is for ever.
     pub fn time_to_sleep(&self, now: Instant) -> Option<Duration> {
-        if self.schedule.has_work() {
+        if self.schedule.has_work() || !self.in_line.is_empty() {
             return Some(Duration::ZERO);
         }
-        self.deadlines.next().map(|deadline| deadline.saturating_duration_since(now))
+        let due = [self.deadlines.next(), self.central.log_due()].into_iter().flatten().min();
+        due.map(|due| due.saturating_duration_since(now))
     }
 
     /// One turn, after a poll that has reported `ready`.
@@ -172,18 +200,19 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     pub fn turn(&mut self, ready: &mut Vec<Ready>, world: &mut impl World) -> Result<(), TurnError> {
         self.ready.append(ready);
         let now = world.now();
+        self.central.peer_log().pass(now.instant);
         self.settle(world, now)?;
         self.read(world, now)?;
         self.expire(now);
         self.commit(world)?;
-        self.write(now);
+        self.write(write::SHARE_OF_TURN, now);
         Ok(())
     }
 
     /// Tells every agency that the server goes, and closes every connection.
     pub fn shut_down(&mut self, now: Now) {
         self.central.shut_down();
-        self.write(now);
+        self.write(usize::MAX, now);
         for id in self.connections.keys().collect::<Vec<_>>() {
             self.close(id, now);
         }
@@ -193,6 +222,7 @@ impl<S: Socket, L: Ledger> Server<S, L> {
     /// came meanwhile before each slice of a bulk sender.
     fn read(&mut self, world: &mut impl World, now: Now) -> io::Result<()> {
         self.schedule.begin_turn();
+        self.handshakes_left = secure::HANDSHAKES;
         self.take_ready();
         while let Some(grant) = self.schedule.grant() {
             if grant.is_bulk {
@@ -225,22 +255,28 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             return self.drop_slice(id, bytes, now);
         }
         let staged_before = self.central.staged_bytes();
-        let mut taken = 0;
+        let is_staged = |central: &Central| central.staged_bytes() > staged_before;
         match self.central.wants(id) {
-            Wants::Turn => self.central.on(id, Event::Turn, now),
-            Wants::Input if connection.is_readable => match connection.read(&mut self.slice[..bytes]) {
-                Received::Bytes(bytes) => {
-                    taken = bytes.len();
-                    self.central.on(id, Event::Received(bytes), now);
-                }
-                Received::None => {}
-                Received::End => self.central.on(id, Event::Ended, now),
-                Received::Broken(error) => return self.lose(id, &error, now),
+            Wants::Turn => {
+                self.central.on(id, Event::Turn, now);
+                self.schedule.took_kept(id, is_staged(&self.central));
+            }
+            Wants::Input if connection.transport.may_shake_hands() && self.handshakes_left == 0 => {
+                return self.schedule.defer(id);
+            }
+            Wants::Input if connection.is_readable => match self.receive(id, bytes, now) {
+                Ok(0) => {}
+                Ok(bytes) => self.schedule.took(id, bytes, is_staged(&self.central)),
+                Err(error) => return self.lose(id, &error, now),
             },
             _ => {}
         }
-        self.schedule.took(id, taken, self.central.staged_bytes() > staged_before);
         self.reschedule(id, now);
+    }
+
+    fn set_deadline(&mut self, id: ConnectionId) {
+        let own = self.connections.get(id).and_then(Connection::due);
+        self.deadlines.set(id, own.into_iter().chain(self.central.deadline(id)).min());
     }
 
     /// Keeps the input of a lingering connection from resetting it.
@@ -269,16 +305,23 @@ impl<S: Socket, L: Ledger> Server<S, L> {
             // A poll reports it, or a write goes on with it.
             Wants::Input | Wants::Room | Wants::Draw | Wants::Close => {}
         }
-        self.deadlines.set(id, self.central.deadline(id));
+        self.set_deadline(id);
     }
 
     fn expire(&mut self, now: Now) {
         while let Some(id) = self.deadlines.take_due(now.instant) {
             self.central.on(id, Event::Expired, now);
-            if self.central.wants(id) == Wants::Close {
+            let connection = &self.connections[id];
+            let is_late = connection.transport.handshake_due().is_some_and(|due| due <= now.instant);
+            if is_late {
+                let peer = connection.peer.ip();
+                peer_event!(self.central.peer_log(), peer, Warn, "tls", fail, "ip": peer,
+                    "error": "a handshake took longer than TLS_HANDSHAKE_TIMEOUT");
+            }
+            if is_late || self.central.wants(id) == Wants::Close {
                 self.abort(id, now);
             } else {
-                self.deadlines.set(id, self.central.deadline(id));
+                self.set_deadline(id);
             }
         }
     }
@@ -308,45 +351,10 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         }
     }
 
-    /// Writes what the commit has released, and what could not be written before.
-    fn write(&mut self, now: Now) {
-        let mut writable = std::mem::take(&mut self.writable);
-        for id in writable.drain(..).chain(self.central.take_dirty()) {
-            self.write_one(id, now);
-        }
-        self.writable = writable;
-    }
-
-    fn write_one(&mut self, id: ConnectionId, now: Now) {
-        let Some(connection) = self.connections.get_mut(id).filter(|connection| !connection.is_lingering()) else {
-            return;
-        };
-        while !self.central.unsent(id).is_empty() {
-            match connection.write(self.central.unsent(id)) {
-                Written::Bytes(bytes) => {
-                    self.central.on(id, Event::Sent(bytes), now);
-                    if bytes == 0 {
-                        break;
-                    }
-                }
-                Written::Broken(error) => return self.lose(id, &error, now),
-            }
-        }
-        if self.central.wants(id) == Wants::Close {
-            if connection.linger() {
-                self.schedule.list(id);
-                self.deadlines.set(id, Some(now.instant + LINGER));
-            } else {
-                self.close(id, now);
-            }
-        } else {
-            self.reschedule(id, now);
-        }
-    }
-
     /// Closes a connection that broke.
     fn lose(&mut self, id: ConnectionId, error: &io::Error, now: Now) {
-        event!(Warn, "lose_connection", success, "ip": self.connections[id].peer.ip(), "error": error);
+        let peer = self.connections[id].peer.ip();
+        peer_event!(self.central.peer_log(), peer, Warn, "lose_connection", success, "ip": peer, "error": error);
         self.close(id, now);
     }
 
@@ -361,6 +369,10 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         self.deadlines.set(id, None);
         self.schedule.remove(id);
         self.central.on(id, Event::Lost, now);
-        event!(Info, "close_connection", success, "ip": connection.peer.ip());
+        let peer = connection.peer.ip();
+        peer_event!(self.central.peer_log(), peer, Info, "close_connection", success, "ip": peer);
     }
 }
+
+#[cfg(test)]
+mod tests;

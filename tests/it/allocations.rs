@@ -13,7 +13,7 @@ use loteria::config::Credential;
 use loteria::ledger::Ledger;
 use loteria::ledger::file::{self, DiskFile, FileLedger, SyncPolicy};
 use loteria::lottery::Lottery;
-use loteria::protocol::Batch;
+use loteria::protocol::{Batch, MAX_PACKET_BYTES};
 use slotmap::SlotMap;
 
 /// RegisterBets with so many bets, none of which wins: a winner's document is kept.
@@ -47,8 +47,7 @@ fn the_server_allocates_no_more_for_a_hundred_bets_than_for_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let files = file::open(&folder.path().join("bets.csv")).expect("opened");
     let mut restore = Restore::new(Lottery::new(1));
-    let recovered = FileLedger::recover(files, SyncPolicy::Never, |step| restore.step(step));
-    let (mut ledger, _) = recovered.expect("empty files");
+    let (mut ledger, _) = FileLedger::recover(files, SyncPolicy::Never, &mut restore).expect("empty files");
     let mut central = Central::new(Limits::default(), None, restore.finish());
     let id = SlotMap::new().insert(());
     central.connect(id, IpAddr::V4(Ipv4Addr::LOCALHOST), Now::read());
@@ -73,6 +72,7 @@ fn an_agency_allocates_nothing_for_its_batches_but_for_the_first() {
     let manner = Manner {
         agency: 1,
         batch_max_amount: 100,
+        batch_max_bytes: MAX_PACKET_BYTES,
         batch_window: WINDOW,
         handshake: true,
         credential: Credential::default(),

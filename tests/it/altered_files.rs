@@ -132,9 +132,9 @@ fn closings_that_were_cut_reordered_or_emptied_are_found_too() {
     let folder = stopped_round(true);
     let path = folder.path().join("bets.csv.closed");
     for (contents, why) in [
-        ("", "the last 8 of its 8 bytes are missing"),
-        ("2,20,2\r\n", "agency 2 closed with 20 bets, and 0 are stored"),
-        ("2,0,2\r\n1,20,2\r\n", "its first 8 bytes are not those that were stored"),
+        ("", "the last 13 of its 13 bytes are missing"),
+        ("2,20,2,7574\r\n", "agency 2 closed with 20 bets, and 0 are stored"),
+        ("2,0,2,7574\r\n1,20,2,7574\r\n", "its first 13 bytes are not those that were stored"),
     ] {
         fs::write(&path, contents).expect("written");
         let line = refuse(folder.path(), why);

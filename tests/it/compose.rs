@@ -2,7 +2,9 @@
 //!
 //! These tests need bash only. `tests/docker.sh` starts the containers.
 
+use loteria::bet::{Bet, Day, WINNER_NUMBER};
 use serde_yaml::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -14,8 +16,8 @@ const SCRIPT: &str = "generar-compose.sh";
 const COMMITTED: &str = "docker-compose-dev.yaml";
 
 /// Variables that Compose passes on to the clients if they are set.
-const CLIENT_VARIABLES: [&str; 7] =
-    ["CLI_MODE", "CLI_LOG_LEVEL", "NOMBRE", "APELLIDO", "DOCUMENTO", "NACIMIENTO", "NUMERO"];
+const CLIENT_VARIABLES: [&str; 8] =
+    ["CLI_MODE", "CLI_LOG_LEVEL", "CLI_BATCH_PERIOD", "NOMBRE", "APELLIDO", "DOCUMENTO", "NACIMIENTO", "NUMERO"];
 
 /// A folder with the script and the bets of some agencies.
 struct Project {
@@ -46,7 +48,7 @@ impl Project {
         let mut command = Command::new("bash");
         command.args(["-c", r#"PATH=/nowhere; exec "$BASH" ./generar-compose.sh "$@""#, "bash"]);
         command.args(arguments).current_dir(self.folder.path());
-        CLIENT_VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
+        CLIENT_VARIABLES.iter().chain(&["TLS"]).for_each(|name| _ = command.env_remove(name));
         command.envs(variables.iter().copied()).output().expect("bash")
     }
 
@@ -122,6 +124,20 @@ fn every_agency_has_an_identity_of_its_own() {
         let environment = list(&compose, &name, "environment");
         assert_eq!(environment[0], format!("CLI_ID={agency}"));
         assert_eq!(environment[1..], CLIENT_VARIABLES, "a name without a value is passed on if it is set");
+    }
+}
+
+#[test]
+fn with_tls_every_container_gets_its_own_certificate_and_no_other() {
+    let compose = parsed(&Project::with_bets_of(2).compose(2, &[("TLS", "1")]).0);
+    assert_eq!(mounts(&compose, "server"), ["./config/server /loteria/config", "./.tls/server /loteria/tls"]);
+    let environment = list(&compose, "server", "environment");
+    assert!(environment.contains(&"TLS_REQUIRED=true".to_owned()), "{environment:?}");
+    for agency in 1..=2 {
+        let name = format!("client{agency}");
+        assert_eq!(mounts(&compose, &name)[1], format!("./.tls/agency-{agency} /loteria/tls"));
+        let environment = list(&compose, &name, "environment");
+        assert!(environment.contains(&"CLI_TLS_KEY_FILE=/loteria/tls/key.pem".to_owned()), "{environment:?}");
     }
 }
 
@@ -218,6 +234,32 @@ fn echo_clients_need_no_bets() {
         assert_eq!(mounts(&compose, name), ["./config/client /loteria/config"]);
         assert_eq!(list(&compose, name, "environment")[1], "CLI_MODE=${CLI_MODE:-echo}");
     }
+}
+
+#[test]
+fn each_agency_can_have_one_bet_of_its_own() {
+    let (text, output) = Project::with_bets_of(0).compose(12, &[("ONE_BET", "1")]);
+    assert_eq!(stderr(&output), "", "their files are not needed");
+    let compose = parsed(&text);
+    let mut bets = BTreeSet::new();
+    for agency in 1..=12 {
+        let name = format!("client{agency}");
+        assert_eq!(mounts(&compose, &name), ["./config/client /loteria/config"]);
+        let part = |variable: &String| {
+            let (name, value) = variable.split_once('=')?;
+            let default = value.strip_prefix(&format!("${{{name}:-"))?.strip_suffix('}')?;
+            Some((name.to_owned(), default.to_owned()))
+        };
+        let parts: Vec<(String, String)> = list(&compose, &name, "environment").iter().filter_map(part).collect();
+        let names: Vec<&str> = parts.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, &CLIENT_VARIABLES[3..]);
+        let text = |index: usize| parts[index].1.as_bytes();
+        let bet = Bet::parse(agency, [text(0), text(1), text(2), text(3), text(4)]).expect("a bet");
+        bet.validate(Day::today()).expect("it is valid");
+        assert_eq!(bet.has_won(WINNER_NUMBER), agency == 1);
+        bets.insert((bet.document, bet.number));
+    }
+    assert_eq!(bets.len(), 12, "no two are the same");
 }
 
 #[test]

@@ -83,7 +83,10 @@ impl Round {
         let closings = fs::read_to_string(server.folder.path().join("bets.csv.closed")).expect("read");
         let mut closings: Vec<&str> = closings.lines().collect();
         closings.sort_unstable();
-        assert_eq!(closings, (1..=AGENCIES).map(|agency| format!("{agency},{BETS},{AGENCIES}")).collect::<Vec<_>>());
+        assert_eq!(
+            closings,
+            (1..=AGENCIES).map(|agency| format!("{agency},{BETS},{AGENCIES},7574")).collect::<Vec<_>>()
+        );
     }
 }
 

@@ -11,7 +11,7 @@ use crate::fixture::programs;
 
 const PROGRAMS: [&Program; 2] = [&server::PROGRAM, &client::PROGRAM];
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "docs/cluster.md",
     "README.md",
     "README.es.md",
@@ -20,6 +20,7 @@ const DOCUMENTS: [&str; 8] = [
     "errors.md",
     "docs/mio-patterns.md",
     "docs/operating.md",
+    "docs/security.md",
 ];
 
 fn path(name: &str) -> PathBuf {

@@ -1,8 +1,9 @@
 //! Exercises 1 to 4: the server sends each line back.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::fixture::{FakeServer, ROW, Server, run, start, succeeded, wait_for};
+use crate::fixture::{FakeServer, ROW, Server, lasting_port, programs, run, start, succeeded, wait_for, wait_for_nth};
 use loteria_tools::field;
 
 #[test]
@@ -43,6 +44,31 @@ fn an_echo_client_pauses_between_messages_and_not_after_the_last() {
         assert!(took >= Duration::from_millis(least), "{took:?}");
         assert!(took < Duration::from_secs(60), "{took:?}");
     }
+}
+
+#[test]
+fn an_echo_client_stops_once_its_lapse_has_passed_and_says_so() {
+    let server = Server::start(5);
+    let asked = |port: u16, period: &str, lapse: &str| {
+        let mut client = programs().client(server.folder.path(), 3, port);
+        client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1000000").env("CLI_LOOP_PERIOD", period);
+        let (began, ended) = (Instant::now(), succeeded(start(client.env("CLI_LOOP_LAPSE", lapse))));
+        let took = began.elapsed();
+        assert!(Duration::from_millis(300) <= took && took < Duration::from_secs(30), "{took:?}");
+        let last: Vec<&str> = ended.lines[ended.lines.len() - 3..].iter().map(|line| &line[26..]).collect();
+        assert_eq!(
+            last,
+            [
+                "[client] action: timeout_detected | result: success | client_id: 3",
+                "[client] action: loop_finished | result: success | client_id: 3",
+                "[client] action: exit | result: success",
+            ]
+        );
+        ended.lines_with("action: receive_message | result: success").len()
+    };
+    assert!(asked(server.port, "10ms", "300ms") >= 1, "as many as fit");
+    assert_eq!(asked(server.port, "1h", "300ms"), 1, "a pause ends with it");
+    assert_eq!(asked(lasting_port(), "10ms", "300ms"), 0, "and so do the attempts to reach a server");
 }
 
 #[test]
@@ -101,7 +127,7 @@ fn a_line_without_an_end_comes_back_after_a_half_close() {
     for line in ["hola", "h", "hola\r"] {
         server.connect().send(line.as_bytes()).end().expect(line.as_bytes()).expect_closed();
     }
-    server.connect().end().expect_closed();
+    server.connect().ready().end().expect_closed();
 }
 
 #[test]
@@ -133,6 +159,33 @@ fn an_echo_line_can_not_end_a_value_or_a_line_of_the_log() {
     let line = wait_for(&server.process, "action: receive_message");
     assert_eq!(field(&line, "msg"), Some("a / result: fail / x:  [2Jb  c d "), "{line:?}");
     assert_eq!(field(&line, "result"), Some("success"));
+}
+
+/// A server that asks for credentials, with this value of ECHO.
+fn with_credentials(echo: Option<&str>) -> Server {
+    Server::start_with(1, |command| {
+        let folder = command.get_current_dir().expect("a folder").to_owned();
+        fs::write(folder.join("secrets"), "1 = palabra-larga\n").expect("written");
+        command.env("AGENCIES_FILE", "secrets").envs(echo.map(|echo| ("ECHO", echo)));
+    })
+}
+
+#[test]
+fn lines_are_not_echoed_where_credentials_are_asked_for() {
+    let server = with_credentials(None);
+    for line in ["hola\n", "h"] {
+        server.connect().send(line.as_bytes()).expect_closed();
+    }
+    let line = wait_for_nth(&server.process, "a line to echo, and ECHO is off", 2);
+    assert!(line.contains("WARN ") && line.contains("receive_message | result: fail | ip: 127.0.0.1"), "{line}");
+}
+
+#[test]
+fn the_key_echo_decides_with_and_without_credentials() {
+    with_credentials(Some("on")).connect().send(b"hola\n").expect(b"hola\n").expect_closed();
+    let server = Server::start_with(1, |command| _ = command.env("ECHO", "off"));
+    server.connect().send(b"hola\n").expect_closed();
+    succeeded(start(&mut server.agency_with_rows(1, ROW)));
 }
 
 #[test]

@@ -14,6 +14,12 @@ proptest! {
     }
 
     #[test]
+    #[cfg(feature = "tls")]
+    fn what_is_heard_over_tls_is_a_beginning_of_what_was_said(bytes in vec(any::<u8>(), 0..2048)) {
+        fuzz_bodies::transport(&bytes);
+    }
+
+    #[test]
     fn any_peers_leave_a_server_whole(bytes in vec(any::<u8>(), 0..4096)) {
         fuzz_bodies::central(&bytes);
     }
@@ -50,14 +56,16 @@ proptest! {
 #[test]
 fn the_corpus_of_each_fuzz_target_passes() {
     type Body = fn(&[u8]);
-    let targets: [(&str, Body); 5] = [
+    let targets: &[(&str, Body)] = &[
         ("decoder", fuzz_bodies::decoder),
         ("central", fuzz_bodies::central),
         ("recovery", fuzz_bodies::recovery),
         ("server_configuration", fuzz_bodies::server_configuration),
         ("client_configuration", fuzz_bodies::client_configuration),
+        #[cfg(feature = "tls")]
+        ("transport", fuzz_bodies::transport),
     ];
-    for (target, body) in targets {
+    for &(target, body) in targets {
         let folder = repository().join("fuzz/corpus").join(target);
         let files: Vec<_> =
             fs::read_dir(&folder).expect("a corpus").map(|entry| entry.expect("an entry").path()).collect();

@@ -11,9 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::fixture::by_hand::{ALL_BETS_SENT, OPEN, hello_with, welcome};
-use crate::fixture::{Outcome, Server, start, wait_for_nth};
+use crate::fixture::logs::{is_full, small_disk, stuck_reader};
+use crate::fixture::{Outcome, Server, Stream, Wire, start, succeeded, wait_for};
 use fastrand::Rng;
-use loteria_tools::agency_files;
+use loteria_tools::{Process, agency_files};
 
 const HONEST: u32 = 5;
 /// The agency whose credential the hostile connections have.
@@ -70,11 +71,11 @@ fn hello_as(agency: u32) -> Vec<u8> {
 /// Keeps [`OF_EACH_KIND`] connections of a kind busy and counts them in `had`, for as long as the test keeps that.
 fn attack(port: u16, says: Says, reads: bool, seed: u64, had: &Weak<AtomicUsize>) {
     let mut random = Rng::with_seed(seed);
-    let mut connections: Vec<Option<(TcpStream, u64)>> = (0..OF_EACH_KIND).map(|_| None).collect();
+    let mut connections: Vec<Option<(Stream, u64)>> = (0..OF_EACH_KIND).map(|_| None).collect();
     while had.strong_count() > 0 {
         for slot in &mut connections {
             let Some((stream, step)) = slot else {
-                *slot = TcpStream::connect(("127.0.0.1", port)).ok().map(|stream| (stream, 0));
+                *slot = TcpStream::connect(("127.0.0.1", port)).ok().map(|stream| (Wire::to_server(stream).0, 0));
                 if let Some(((stream, _), had)) = slot.as_ref().zip(had.upgrade()) {
                     stream.set_nonblocking(true).expect("set");
                     had.fetch_add(1, Ordering::Relaxed);
@@ -97,13 +98,32 @@ fn attack(port: u16, says: Says, reads: bool, seed: u64, had: &Weak<AtomicUsize>
 
 #[test]
 fn honest_agencies_are_served_and_the_server_stays_small() {
+    play(|_| (), |_| ());
+}
+
+#[test]
+fn honest_agencies_are_served_with_the_log_on_a_full_disk() {
+    play(small_disk, |server| assert!(is_full(&server.process)));
+}
+
+#[test]
+fn honest_agencies_are_served_though_the_reader_of_the_log_is_stuck() {
+    play(stuck_reader, |server| {
+        let lines = server.process.lines();
+        assert!(lines.last().is_some_and(|line| line.contains("action: listen")), "nothing was read since: {lines:#?}");
+    });
+}
+
+/// Plays a round among hostile connections, with the log where `log_to` puts it. `check` looks at that when it is over.
+fn play(log_to: fn(&mut Command), check: fn(&Server)) {
     let server = Server::start_with(TRAITOR, |command| {
         let secrets: Vec<String> = (1..=TRAITOR).map(|agency| format!("{agency} = {}\n", secret(agency))).collect();
         fs::write(command.get_current_dir().expect("a folder").join("secrets"), secrets.concat()).expect("written");
-        command.env("AGENCIES_FILE", "secrets").env("LOGGING_LEVEL", "INFO");
+        command.env("AGENCIES_FILE", "secrets").env("LOGGING_LEVEL", "DEBUG");
         for name in ["SILENCE_TIMEOUT", "MESSAGE_TIMEOUT", "UNREAD_TIMEOUT"] {
             command.env(name, "1s");
         }
+        log_to(command);
     });
     let kinds: [(Says, bool); 5] =
         [(drip, true), (hang, true), (lie, true), (ask_and_never_read, false), (garbage, true)];
@@ -119,8 +139,11 @@ fn honest_agencies_are_served_and_the_server_stays_small() {
         }
     };
     wait_for_connections(5 * OF_EACH_KIND);
-    let agencies = (1..=HONEST).map(|agency| start(&mut honest_agency(&server, agency))).collect();
-    wait_for_nth(&server.process, "cierre_agencia", HONEST as usize);
+    let agencies: Vec<Process> = (1..=HONEST).map(|agency| start(&mut honest_agency(&server, agency))).collect();
+    // Their closings are on disk, or on their way there, and they wait for the draw.
+    for agency in &agencies {
+        wait_for(agency, "esperando_sorteo");
+    }
     wait_for_connections(2 * 5 * OF_EACH_KIND);
     drop(had);
     attacks.into_iter().for_each(|attack| attack.join().expect("joined"));
@@ -131,7 +154,9 @@ fn honest_agencies_are_served_and_the_server_stays_small() {
     assert!(round.sent.iter().all(|sent| sent.winners.len() == 2), "{:?}", round.sent);
     let usage = server.process.usage().expect("it runs");
     assert!(usage.peak_kib < MEMORY_KIB, "{} KiB of {MEMORY_KIB}", usage.peak_kib);
-    assert!(server.stop().status.success());
+    check(&server);
+    server.process.terminate();
+    succeeded(server.process);
 }
 
 /// An agency with [`BETS`] bets, two of which win.

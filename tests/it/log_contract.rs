@@ -101,7 +101,7 @@ fn a_round_with_every_kind_of_error_keeps_the_contract() {
         server.connect().send(&[b'x'; 101]).expect_closed();
         server.connect().send(&[0, 99]).expect(&register_bet_failed(1)).expect_closed();
         server.connect().send(&[0, 1, 0]).end().expect_closed();
-        server.connect().send(&register_bets(&[Bet::of(1, 0, 1)])).expect(&register_bet_failed(2));
+        server.connect().send(&register_bets(&[Bet::of(1, 100_000_000, 1)])).expect(&register_bet_failed(2));
         server.connect().send(&register_bets(&[Bet::of(3, 1, 1)])).expect(&register_bet_failed(5));
         let mut older = server.connect_as(2);
         server.connect_as(2);
@@ -182,7 +182,10 @@ fn the_prescribed_lines_are_there_to_the_letter() {
     let mut echo = server.agency(3);
     let echo = run(echo.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1").env("CLI_LOOP_PERIOD", "1m30s"));
     server.connect().send(&register_bets(&[Bet::of(1, 30_904_465, 7574)])).expect(REGISTER_BET_OK);
-    server.connect().send(&register_bets(&[Bet::of(1, 1, 1), Bet::of(1, 0, 1)])).expect(&register_bet_failed(2));
+    server
+        .connect()
+        .send(&register_bets(&[Bet::of(1, 1, 1), Bet::of(1, 100_000_000, 1)]))
+        .expect(&register_bet_failed(2));
     let one_bet = run(server.agency(1).envs(ONE_BET));
     server.connect().send(&hello(1)).expect(&welcome(2, OPEN)).send(ALL_BETS_SENT);
     let rows = ROW.repeat(2) + "Ana,Paz,2,2000-01-01,1\n";
@@ -203,7 +206,7 @@ fn the_prescribed_lines_are_there_to_the_letter() {
                 .to_owned(),
         ),
         (&server, "[server] action: apuesta_almacenada | result: success | dni: 30904465 | numero: 7574$".to_owned()),
-        (&server, "[server] action: apuesta_recibida | result: success | cantidad: 1$".to_owned()),
+        (&server, "[server] action: apuesta_recibida | result: success | cantidad: 1 | agencia: 1$".to_owned()),
         (&server, "[server] action: apuesta_recibida | result: fail | cantidad: 2 | ".to_owned()),
         (&server, "[server] action: sorteo | result: success$".to_owned()),
         (&server, "[server] action: exit | result: success | signal: SIGTERM$".to_owned()),
@@ -263,7 +266,7 @@ const PANIC: &str = "LOTERIA_TEST_PANICS";
 #[test]
 fn a_panic_is_a_line_of_the_contract_too() {
     if std::env::var_os(PANIC).is_some() {
-        logging::start("server");
+        logging::start("server").expect("started");
         panic!("un pánico | result: success\n2026-11-21 12:00:00 INFO  [server] action: forged | result: success");
     }
     let this = std::env::current_exe().expect("this program");

@@ -1,5 +1,8 @@
 //! The promises of both programs, tested on the real binaries over real sockets and files.
 
+/// True if every connection of the fixture is over TLS: see `tests/tls/main.rs`.
+const OVER_TLS: bool = false;
+
 mod fixture;
 mod fuzz_bodies;
 
@@ -16,7 +19,9 @@ mod credentials;
 mod deadlines;
 mod descriptors;
 mod documents;
+mod draw;
 mod echo;
+mod echo_check;
 mod fairness;
 mod full_disk;
 mod fuzzing;
@@ -24,6 +29,8 @@ mod hostile;
 mod input;
 mod limits;
 mod log_contract;
+mod log_formats;
+mod log_shares;
 mod older_agencies;
 mod one_bet;
 mod operator;
@@ -38,4 +45,6 @@ mod replies;
 mod resumption;
 mod round;
 mod signals;
+mod slow_logs;
+mod tls;
 mod welcome;

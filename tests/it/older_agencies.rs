@@ -174,7 +174,7 @@ fn an_agency_that_knows_its_winners_succeeds_though_its_last_ack_fails() {
     }
     wire.send(REGISTER_BET_OK).expect(ACK).expect(ALL_BETS_SENT).expect(REQUEST_WINNERS);
     // The winners and a reset arrive together, so that whatever the agency writes fails.
-    SockRef::from(&wire.0).set_linger(Some(Duration::ZERO)).expect("set");
+    SockRef::from(&*wire.0).set_linger(Some(Duration::ZERO)).expect("set");
     agency.signal(Signal::STOP);
     wire.send(&inform_winners(&[1, 1, 1]));
     drop(wire);

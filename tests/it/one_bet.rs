@@ -79,10 +79,9 @@ fn an_invalid_variable_of_the_bet_is_named_with_the_values_that_are_valid() {
     for (variable, value, valid) in [
         ("NOMBRE", "x\u{7}y", "control character"),
         ("APELLIDO", &"ñ".repeat(128), "255 bytes"),
-        ("DOCUMENTO", "0", "1 and 99999999"),
-        ("DOCUMENTO", "100000000", "1 and 99999999"),
-        ("DOCUMENTO", "30.904.465", "1 and 99999999"),
-        ("DOCUMENTO", "-1", "1 and 99999999"),
+        ("DOCUMENTO", "100000000", "0 and 99999999"),
+        ("DOCUMENTO", "30.904.465", "0 and 99999999"),
+        ("DOCUMENTO", "-1", "0 and 99999999"),
         ("NACIMIENTO", "17/03/1999", "YYYY-MM-DD"),
         ("NACIMIENTO", "1899-12-31", "1900-01-01"),
         ("NACIMIENTO", "2001-02-29", "YYYY-MM-DD"),

@@ -59,7 +59,7 @@ fn flood(wires: &[Wire]) {
     let mut sent = vec![0; wires.len()];
     wires.iter().for_each(|wire| wire.0.set_nonblocking(true).expect("set"));
     loop {
-        for ((mut socket, batch), sent) in wires.iter().map(|wire| &wire.0).zip(&batches).zip(&mut sent) {
+        for ((mut socket, batch), sent) in wires.iter().map(|wire| &*wire.0).zip(&batches).zip(&mut sent) {
             while let Ok(bytes) = socket.write(&batch[*sent..]) {
                 *sent = (*sent + bytes) % batch.len();
             }

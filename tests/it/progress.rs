@@ -1,20 +1,14 @@
 //! An agency shows its progress on a terminal, and not in its log.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Read;
 use std::process::Stdio;
 
 use crate::fixture::{Server, rows, start, succeeded};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// Both ends of a terminal.
 fn terminal() -> (File, File) {
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&controller).expect("granted");
-    unlockpt(&controller).expect("unlocked");
-    let name = ptsname(&controller, Vec::new()).expect("a name").into_string().expect("text");
-    let terminal = OpenOptions::new().read(true).write(true).open(name).expect("the other end");
-    (controller.into(), terminal)
+    loteria_tools::terminal(24, 100).expect("a terminal")
 }
 
 #[test]
@@ -34,6 +28,26 @@ fn an_agency_shows_its_progress_on_a_terminal_and_not_in_its_log() {
     assert!(shown.contains("agency 1") && shown.contains("of 3,000 bets"), "{shown}");
     assert!(!shown.contains("action: "), "{shown}");
     assert!(log.lines().all(|line| line.contains("] action: ")), "{log}");
+}
+
+#[test]
+fn the_bar_ends_full_and_then_says_what_the_agency_waits_for() {
+    let server = Server::start(2);
+    let (mut controller, terminal) = terminal();
+    let rows = rows(3000);
+    // The last row has no line break, and counts all the same.
+    let mut agency = server.agency_with_rows(1, rows.trim_end());
+    let mut child = agency.env("TERM", "xterm").stdout(Stdio::null()).stderr(terminal).spawn().expect("it starts");
+    drop(agency);
+    let (mut shown, mut read) = (String::new(), [0; 4096]);
+    while !shown.contains("waiting for the draw") {
+        let bytes = controller.read(&mut read).expect("it goes on");
+        shown += &String::from_utf8_lossy(&read[..bytes]);
+    }
+    let full = format!("agency 1 [{}] 3,000 of 3,000 bets, waiting for the draw", "█".repeat(30));
+    assert!(shown.contains(&full), "{shown}");
+    succeeded(start(&mut server.agency_with_rows(2, "")));
+    assert!(child.wait().expect("it ended").success());
 }
 
 #[test]

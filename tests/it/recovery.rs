@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::process::Command;
 use std::time::Instant;
 
-use crate::fixture::{Server, fails_with, keep_port, programs, start, succeeded, wait_for};
+use crate::fixture::{Server, fails_with, keep_port, programs, start, succeeded, through_bash, wait_for};
 use crate::fuzz_bodies::Memory;
 use loteria::central::Restore;
 use loteria::ledger::file::{FileLedger, Files, Operation, RecoveryError, SyncPolicy};
@@ -86,7 +87,7 @@ fn a_torn_closing_is_cut_off_and_its_agency_is_open() {
     assert_eq!(field(agency.lines_with("consulta_ganadores")[0], "cant_ganadores"), Some("1"));
     wait_for(&server.process, "action: sorteo | result: success");
     let closings = fs::read_to_string(server.folder.path().join("bets.csv.closed")).expect("read");
-    assert_eq!(closings, "2,1,2\r\n1,1,2\r\n");
+    assert_eq!(closings, "2,1,2\r\n1,1,2,7574\r\n");
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn closings_that_do_not_fit_the_bets_are_refused() {
         ("1,2,2\r\n", ", line 1: agency 1 closed with 2 bets, and 1 are stored"),
         ("2,1,2\r\n1,0,2\r\n", ", line 2: agency 1 closed with 0 bets, and 1 are stored"),
         ("3,0,2\r\n", ", line 1: agency 3 is not one of the 2"),
-        ("1\r\n2,1,2\r\n", " is damaged, line 1: 1 fields instead of 3"),
+        ("1\r\n2,1,2\r\n", " is damaged, line 1: 1 fields instead of 4"),
         ("1,one,2\r\n2,1,2\r\n", " is damaged, line 1: bets is not a number"),
     ] {
         let ended = refuse(bets.as_bytes(), closings.as_bytes(), fault);
@@ -192,8 +193,8 @@ fn rows_that_a_crash_left_unsynced_are_synced_before_they_count() {
     bets.refuse_syncs();
     let recover = |sync| {
         let mut restore = Restore::new(Lottery::new(1));
-        let files = Files { bets: bets.clone(), closings: Memory::default(), state: Memory::default() };
-        let recovered = FileLedger::recover(files, sync, |step| restore.step(step));
+        let files = Files { bets: bets.clone(), ..Files::default() };
+        let recovered = FileLedger::recover(files, sync, &mut restore);
         recovered.map(|(_, summary)| summary.bets)
     };
     let refused = recover(SyncPolicy::Always).expect_err("it can't be synced");
@@ -218,7 +219,7 @@ fn ten_million_rows_are_recovered_at_three_million_a_second() {
     file.into_inner().expect("written");
     let files = loteria::ledger::file::open(&path).expect("opened");
     let (mut restore, memory, began) = (Restore::new(Lottery::new(5)), peak_kib(), Instant::now());
-    let (_, recovered) = FileLedger::recover(files, SyncPolicy::Always, |step| restore.step(step)).expect("recovered");
+    let (_, recovered) = FileLedger::recover(files, SyncPolicy::Always, &mut restore).expect("recovered");
     let seconds = began.elapsed().as_secs_f64();
     let (rate, more) = (ROWS as f64 / seconds, peak_kib() - memory);
     println!("{ROWS} rows in {seconds:.2} s, {rate:.0} a second, {more} KiB more at the peak");
@@ -231,4 +232,21 @@ fn peak_kib() -> i64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn winners_that_do_not_fit_into_memory_are_named() {
+    const WINNERS: usize = 800_000;
+    // The memory of a server without bets, and a megabyte: a third of what the winners need. More arenas than one would
+    // reserve more than all of them.
+    let one_arena = |command: &mut Command| _ = command.env("MALLOC_ARENA_MAX", "1");
+    let server = Server::start_with(2, one_arena);
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process.pid())).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")?.trim().strip_suffix(" kB"));
+    let kib = peak.and_then(|kib| kib.parse::<usize>().ok()).expect("a number") + 1024;
+    let folder = folder(Some(ANA.repeat(WINNERS).as_bytes()), Some(b""));
+    let mut server = programs().server(folder.path());
+    one_arena(&mut server);
+    through_bash(&mut server, &format!("ulimit -v {kib} && exec timeout 60 \"$0\""));
+    fails_with(start(&mut server), "winners of agency 1; let the server have more memory");
 }

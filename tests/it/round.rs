@@ -4,13 +4,16 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::fixture::by_hand::{
     ALL_BETS_SENT, Bet, CLOSED, REGISTER_BET_OK, REQUEST_WINNERS, hello, inform_winners, register_bets, welcome,
 };
-use crate::fixture::{Outcome, Server, programs, repository, run, start, succeeded, sum_of, wait_for, wait_for_nth};
+use crate::fixture::{
+    Outcome, Server, programs, repository, rows, run, start, succeeded, sum_of, wait_for, wait_for_nth,
+};
 use loteria_tools::check::{Sent, compare};
-use loteria_tools::{Ended, Process, agency_files};
+use loteria_tools::{Ended, Process, agency_files, field};
 use rustix::process::Signal;
 
 /// Plays a round of one agency for each of `files` to its end, and checks what is true of any round: one draw, and each
@@ -26,7 +29,12 @@ fn play(files: &[PathBuf], configure_agency: impl Fn(&mut Command)) -> (Outcome,
     let outcome = Outcome::check(&server, files, agencies);
     for (agency, sent) in outcome.agencies.iter().zip(&outcome.sent) {
         assert_eq!(sum_of(agency, "action: apuesta_enviada | result: success", "cantidad"), sent.bets);
-        assert_eq!(agency.lines_with("action: ganadores |").len(), 1, "{:#?}", agency.lines);
+        assert_eq!(
+            agency.lines_with("action: ganadores |").len(),
+            sent.winners.len().div_ceil(20),
+            "{:#?}",
+            agency.lines
+        );
     }
     let server = server.stop();
     assert_eq!(server.status.code(), Some(0), "{:#?}", server.lines);
@@ -153,8 +161,8 @@ fn an_agency_that_ends_its_side_behind_its_request_is_told() {
     first.send(&all(1, 11)).end().expect(REGISTER_BET_OK);
     wait_for(&server.process, "action: cierre_agencia | result: success");
     // The last closing, its request and the end of its side come in one turn.
+    let mut last = server.connect().ready();
     server.process.signal(Signal::STOP);
-    let mut last = server.connect();
     last.send(&all(2, 22)).end();
     server.process.signal(Signal::CONT);
     last.expect(&[REGISTER_BET_OK, &inform_winners(&[22])].concat()).expect_closed();
@@ -172,4 +180,33 @@ fn an_agency_is_told_the_same_winners_as_often_as_it_asks() {
     }
     compare(&server.bets_path(), &[file]).expect("each bet once");
     assert_eq!(server.stop().lines_with("action: sorteo").len(), 1);
+}
+
+#[test]
+fn no_batch_has_more_bytes_than_its_limit() {
+    const BET_BYTES: usize = 8 + 4 + 4 + 3 + 4 + 3 + 16;
+    for limit in [1024, 4000, 8192] {
+        let server = Server::start(1);
+        let mut agency = server.agency_with_rows(1, &rows(500));
+        let ended = run(agency.env("CLI_BATCH_MAXBYTES", limit.to_string()).env("CLI_BATCH_MAXAMOUNT", "60000"));
+        let bets: Vec<usize> = ended
+            .lines_with("action: apuesta_enviada")
+            .iter()
+            .filter_map(|line| field(line, "cantidad")?.parse().ok())
+            .collect();
+        let (last, full) = bets.split_last().expect("a batch");
+        assert!(full.iter().all(|&bets| bets == (limit - 6) / BET_BYTES) && last <= &full[0], "{limit}: {bets:?}");
+        assert_eq!(bets.iter().sum::<usize>(), 500);
+    }
+}
+
+#[test]
+fn a_paced_agency_pauses_after_each_batch() {
+    let server = Server::start(1);
+    let mut agency = server.agency_with_rows(1, &rows(50));
+    agency.env("CLI_BATCH_MAXAMOUNT", "10").env("CLI_BATCH_PERIOD", "60ms");
+    let began = Instant::now();
+    let ended = succeeded(start(&mut agency));
+    assert!(began.elapsed() >= Duration::from_millis(5 * 60), "{:?}", began.elapsed());
+    assert_eq!(ended.lines_with("apuesta_enviada | result: success | cantidad: 10").len(), 5);
 }

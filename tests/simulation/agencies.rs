@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use fastrand::Rng;
-use loteria::bet::{Bet, Day, MAX_NAME_BYTES, Name, Tally, WINNER_NUMBER, store_bets};
+use loteria::bet::{Bet, Day, MAX_DOCUMENT, MAX_NAME_BYTES, Name, Tally, WINNER_NUMBER, store_bets};
 use loteria::buffer::Buffer;
 use loteria::client::conversation::{Conversation, Failure, Manner};
 use loteria::client::pauses::Takeovers;
@@ -14,6 +14,7 @@ use loteria::protocol;
 
 use crate::chance::Chance;
 use crate::mistakes::{Mistake, makes};
+use crate::security::Secure;
 
 /// One agency of a round, independent of the clients that speak for it.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Agency {
             number: if random.one_in(3) { WINNER_NUMBER } else { random.u32(0..100) },
         };
         let bets: Rc<[Bet<'static>]> = (0..bets).map(bet).collect();
-        let winners = bets.iter().filter(|bet| bet.has_won()).map(|bet| bet.document).collect();
+        let winners = bets.iter().filter(|bet| bet.has_won(WINNER_NUMBER)).map(|bet| bet.document).collect();
         let rows = bets.iter().map(|bet| row(*bet)).collect();
         Agency {
             number,
@@ -117,7 +118,7 @@ impl BetSource for SimulatedSource {
 
     fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
         let bet = self.bets.get(self.next).copied();
-        Ok(bet.map(|bet| if self.bad == Some(self.next) { Bet { document: 0, ..bet } } else { bet }))
+        Ok(bet.map(|bet| if self.bad == Some(self.next) { Bet { document: MAX_DOCUMENT + 1, ..bet } } else { bet }))
     }
 
     fn take(&mut self) {
@@ -137,6 +138,8 @@ pub struct Client {
     pub conversation: Conversation<SimulatedSource>,
     /// Its connection, by number.
     pub link: Option<usize>,
+    /// TLS on it.
+    pub secure: Option<Secure>,
     pub start: Start,
     pub takeovers: Takeovers,
     /// It does not connect before.
@@ -166,6 +169,7 @@ impl Client {
         let manner = Manner {
             agency: agency.number,
             batch_max_amount: random.u32(1..=4),
+            batch_max_bytes: protocol::MAX_PACKET_BYTES,
             batch_window: random.pick(&[1, 1, 2, 3, 8]),
             handshake: !is_legacy,
             credential: Credential::default(),
@@ -177,6 +181,7 @@ impl Client {
             agency: agency.number,
             conversation,
             link: None,
+            secure: None,
             start,
             takeovers: Takeovers::default(),
             paused_until: None,

@@ -38,6 +38,9 @@ happenings! {
     FailedCutBack: "failed cuts of a file",
     TornCut: "writes cut back after a part of them was written",
     TornState: "writes of the state that failed or were torn",
+    CertificateFailed: "certificates that could not be written",
+    CertificateUnsettled: "certificates that a power loss took or left",
+    CertificateLate: "certificates written at a start",
     ChangedRunning: "files changed under a running server",
     ChangedAtRest: "files changed while no server ran",
     ChangeFound: "starts refused because a file was changed",
@@ -94,6 +97,8 @@ happenings! {
     WaitCutShort: "waits for a synchronous standby cut short",
     FailedOver: "databases failed over",
     UnreplicatedLost: "failovers that lost transactions",
+    Handshake: "TLS handshakes completed",
+    CutOff: "TLS streams cut",
     StuckClosed: "connections closed in the middle of their first message",
 }
 

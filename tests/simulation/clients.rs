@@ -11,6 +11,7 @@ use crate::chronicle::{Happening, count, tell};
 use crate::mistakes::{Mistake, makes};
 use crate::network::Owner;
 use crate::pipe::End;
+use crate::security::Secure;
 use crate::world::World;
 
 impl World {
@@ -23,6 +24,12 @@ impl World {
         tell(|| format!("client {}: agency {} connects, connection {number}", client.name, client.agency));
         self.agencies[client.agency as usize - 1].newest_link = Some(number);
         client.link = Some(number);
+        // Some still connect in plain.
+        let is_secure = self.climate.settings.is_secure && !self.random.one_in(8);
+        if is_secure {
+            self.network.borrow_mut().secure(number);
+        }
+        client.secure = is_secure.then(Secure::begin);
         client.conversation.begin();
         self.talk(index)
     }
@@ -92,6 +99,10 @@ impl World {
         let bytes = self.network.borrow_mut().hear(number);
         if bytes.is_empty() {
             let end = self.network.borrow().end(number);
+            let is_cut = self.clients[index].secure.as_mut().is_some_and(|secure| !secure.is_ended());
+            if is_cut && end == Some(End::Closed) {
+                count(Happening::CutOff);
+            }
             return match end {
                 Some(End::Closed | End::Reset) => self.break_down(index, Breakdown::Lost),
                 Some(End::Silence) | None => Ok(()),
@@ -99,7 +110,19 @@ impl World {
         }
         let client = &mut self.clients[index];
         tell(|| format!("client {}: hears {bytes:02x?}", client.name));
-        let heard = client.conversation.hear(&bytes);
+        let bytes = match &mut client.secure {
+            None => bytes,
+            Some(secure) => {
+                let was_handshaking = secure.is_handshaking();
+                // The reply to a connection that there is no room for is plain.
+                let Ok(plain) = secure.decrypt(&bytes) else { return self.break_down(index, Breakdown::Lost) };
+                if was_handshaking && !secure.is_handshaking() {
+                    count(Happening::Handshake);
+                }
+                plain
+            }
+        };
+        let heard = if bytes.is_empty() { Ok(()) } else { client.conversation.hear(&bytes) };
         let agency = &mut self.agencies[client.agency as usize - 1];
         agency.acknowledged = agency.acknowledged.max(client.conversation.stored());
         match heard {
@@ -115,7 +138,8 @@ impl World {
             return self.break_down(index, Breakdown::Failed(failure));
         }
         if let Some(number) = client.link {
-            self.network.borrow_mut().send(number, &output);
+            let sent = client.secure.as_mut().map(|secure| secure.encrypt(&output));
+            self.network.borrow_mut().send(number, sent.as_deref().unwrap_or(&output));
         }
         if batches_in(&output) > 1 {
             count(Happening::Pipelined);
@@ -141,7 +165,10 @@ impl World {
             count(Happening::LegacyFinished);
         }
         agency.is_told = true;
-        self.invariants.check_winners(agency, told)?;
+        self.invariants.check_winners(&self.disk.borrow(), self.climate.settings.sync, agency, told)?;
+        if let (Some(number), Some(secure)) = (self.clients[index].link, &mut self.clients[index].secure) {
+            self.network.borrow_mut().send(number, &secure.end());
+        }
         self.hang_up(index, End::Closed);
         self.clients.swap_remove(index);
         Ok(())

@@ -17,6 +17,7 @@ use crate::chronicle::{Happening, count, tell};
 use crate::file::SimulatedFile;
 use crate::life::{Fate, Life, Operation, killed};
 use crate::mistakes::{Mistake, makes};
+use crate::whole::{SimulatedWholeFile, WholeState};
 
 /// Which of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub struct FileState {
 }
 
 impl FileState {
-    fn write(&mut self, at: usize, bytes: &[u8]) {
+    pub fn write(&mut self, at: usize, bytes: &[u8]) {
         let change = Change::Write { at, bytes: bytes.to_vec() };
         change.apply(&mut self.cache);
         self.unsynced.push(change);
@@ -55,7 +56,13 @@ impl FileState {
         self.cache = contents;
     }
 
-    fn sync(&mut self) {
+    /// The machine loses its power.
+    pub fn lose_power(&mut self, random: &mut Rng) {
+        self.keep_some(random);
+        self.cache = self.durable.clone();
+    }
+
+    pub fn sync(&mut self) {
         for change in self.unsynced.drain(..) {
             change.apply(&mut self.durable);
         }
@@ -101,13 +108,20 @@ impl Change {
     }
 }
 
+/// Everything that is on the disk.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    files: [FileState; 3],
+    pub certificate: WholeState,
+}
+
 /// The disk of the server's machine.
 #[derive(Debug)]
 pub struct Disk {
-    files: [FileState; 3],
+    pub contents: Contents,
     /// The contents that something other than a crash has changed since, if it has.
-    pub genuine: Option<[FileState; 3]>,
-    random: Rng,
+    pub genuine: Option<Contents>,
+    pub random: Rng,
     /// True if it fails now and then.
     pub is_faulty: bool,
     /// Bytes that can still be written.
@@ -124,9 +138,8 @@ pub const UNLIMITED: usize = usize::MAX >> 1;
 
 impl Disk {
     pub fn new(random: Rng, is_faulty: bool) -> Disk {
-        let files = Default::default();
         Disk {
-            files,
+            contents: Contents::default(),
             genuine: None,
             random,
             is_faulty,
@@ -138,22 +151,31 @@ impl Disk {
     }
 
     pub fn file(&self, name: Name) -> &FileState {
-        &self.files[name as usize]
+        &self.contents.files[name as usize]
     }
 
     pub fn file_mut(&mut self, name: Name) -> &mut FileState {
         self.version += 1;
-        &mut self.files[name as usize]
+        &mut self.contents.files[name as usize]
     }
 
     /// The contents that a file would have if only the server and crashes had changed it.
     pub fn genuine(&self, name: Name) -> &FileState {
-        &self.genuine.as_ref().unwrap_or(&self.files)[name as usize]
+        &self.genuine_contents().files[name as usize]
+    }
+
+    fn genuine_contents(&self) -> &Contents {
+        self.genuine.as_ref().unwrap_or(&self.contents)
+    }
+
+    /// The certificate, as the server wrote it.
+    pub fn certificate(&self) -> &WholeState {
+        &self.genuine_contents().certificate
     }
 
     /// Something other than a crash is about to change a file.
     pub fn keep_genuine(&mut self) {
-        self.genuine = Some(self.files.clone());
+        self.genuine = Some(self.contents.clone());
     }
 
     /// True if a server that has `name` open can see that it is not the genuine file.
@@ -165,7 +187,7 @@ impl Disk {
     /// The operator puts back what was changed.
     pub fn restore(&mut self) {
         if let Some(genuine) = self.genuine.take() {
-            self.files = genuine;
+            self.contents = genuine;
             self.version += 1;
         }
     }
@@ -179,7 +201,8 @@ impl Disk {
             let inode = disk.borrow().file(name).inode;
             SimulatedFile { disk: Rc::clone(disk), life: Rc::clone(life), name, inode, position: 0 }
         };
-        Files { bets: file(Name::Bets), closings: file(Name::Closings), state: file(Name::State) }
+        let certificate = SimulatedWholeFile { disk: Rc::clone(disk), life: Rc::clone(life) };
+        Files { bets: file(Name::Bets), closings: file(Name::Closings), state: file(Name::State), certificate }
     }
 
     /// The process has recovered what the files hold.
@@ -194,16 +217,16 @@ impl Disk {
     /// The machine loses its power: what was not synced is lost, or a part of it.
     pub fn lose_power(&mut self) {
         count(Happening::PowerLost);
-        for file in &mut self.files {
-            file.keep_some(&mut self.random);
-            file.cache = file.durable.clone();
+        for file in &mut self.contents.files {
+            file.lose_power(&mut self.random);
         }
+        self.contents.certificate.lose_power(&mut self.random);
         self.version += 1;
         tell(|| {
             format!(
                 "disk: the power is lost, {} and {} bytes are left",
-                self.files[0].cache.len(),
-                self.files[1].cache.len()
+                self.contents.files[0].cache.len(),
+                self.contents.files[1].cache.len()
             )
         });
     }
@@ -258,7 +281,7 @@ impl Disk {
         if self.room < UNLIMITED {
             self.room -= bytes.len();
         }
-        let file = &mut self.files[name as usize];
+        let file = &mut self.contents.files[name as usize];
         file.write(file.cache.len(), bytes);
     }
 
@@ -272,7 +295,7 @@ impl Disk {
             Fate::Alive | Fate::Dies => self.random.usize(0..=bytes.len()),
         };
         self.version += 1;
-        self.files[name as usize].write(at, &bytes[..length]);
+        self.contents.files[name as usize].write(at, &bytes[..length]);
         match fate {
             Fate::Alive if !fails => Ok(()),
             _ => {
@@ -299,7 +322,7 @@ impl Disk {
             return Ok(());
         }
         tell(|| format!("disk: {name:?} cut to {bytes}"));
-        let file = &mut self.files[name as usize];
+        let file = &mut self.contents.files[name as usize];
         if file.cache.len() > bytes {
             count(Happening::TornCut);
         }
@@ -314,7 +337,7 @@ impl Disk {
             Fate::Alive => {}
             Fate::Dies if self.random.bool() => {
                 self.version += 1;
-                self.files[name as usize].sync();
+                self.contents.files[name as usize].sync();
                 return Err(killed());
             }
             Fate::Dies | Fate::Dead => return Err(killed()),
@@ -326,12 +349,12 @@ impl Disk {
         if self.is_faulty && self.random.one_in(60) {
             count(Happening::FailedSync);
             tell(|| format!("disk: {name:?} fails to sync"));
-            self.files[name as usize].keep_some(&mut self.random);
+            self.contents.files[name as usize].keep_some(&mut self.random);
             self.has_failed_sync = true;
             return Err(io::Error::other("the disk fails to sync"));
         }
         tell(|| format!("disk: {name:?} synced"));
-        self.files[name as usize].sync();
+        self.contents.files[name as usize].sync();
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use loteria::ledger::file::{AtPath, Medium};
 use crate::disk::{Disk, Name};
 use crate::life::Life;
 use crate::mistakes::{Mistake, makes};
+use crate::whole::SimulatedWholeFile;
 
 /// An open file of the simulated disk.
 #[derive(Debug)]
@@ -70,6 +71,8 @@ impl Seek for SimulatedFile {
 }
 
 impl Medium for SimulatedFile {
+    type Whole = SimulatedWholeFile;
+
     fn set_len(&mut self, bytes: u64) -> io::Result<()> {
         if self.is_orphan() {
             return Ok(());

@@ -40,6 +40,9 @@ impl World {
             Ok(_) if self.disk.borrow().genuine.is_some() => Err("a start takes a file that was changed".to_owned()),
             Ok((server, summary)) => {
                 tell(|| format!("server: starts with {summary:?}"));
+                if summary.is_drawn_now {
+                    count(Happening::CertificateLate);
+                }
                 if server.central().lottery().is_drawn() {
                     count(Happening::DrawnBeforeRestart);
                 } else if summary.agencies_closed > 0 {

@@ -1,6 +1,7 @@
 //! Invariants of the files and of what agencies are told. They hold after every step.
 
-use loteria::ledger::file::SyncPolicy;
+use loteria::bet::WINNER_NUMBER;
+use loteria::ledger::file::{Certificate, SyncPolicy};
 
 use crate::agencies::Agency;
 use crate::disk::{Disk, Name};
@@ -48,8 +49,10 @@ impl Invariants {
         check_acknowledged(agencies, &self.surviving)
     }
 
-    /// An agency was told these winners: they are its own, and no agency can still send a bet or change the draw.
-    pub fn check_winners(&self, agency: &Agency, told: &[u32]) -> Result<(), String> {
+    /// An agency was told these winners: they are its own, no agency can still send a bet or change the draw, and the
+    /// certificate of the draw would survive.
+    pub fn check_winners(&self, disk: &Disk, sync: SyncPolicy, agency: &Agency, told: &[u32]) -> Result<(), String> {
+        check_certificate(disk, sync)?;
         if let Some(open) = self.surviving.closed.iter().position(|&is_closed| !is_closed) {
             let (number, open) = (agency.number, open + 1);
             return Err(format!(
@@ -61,6 +64,21 @@ impl Invariants {
         }
         Ok(())
     }
+}
+
+/// There is a certificate, and it is of the bets that the server has stored.
+fn check_certificate(disk: &Disk, sync: SyncPolicy) -> Result<(), String> {
+    let certificate = match sync {
+        SyncPolicy::Never => disk.certificate().shown(),
+        SyncPolicy::Always => disk.certificate().durable(),
+    };
+    let certificate = certificate.ok_or("winners are told, and the certificate of the draw would not survive")?;
+    let certificate = Certificate::parse(certificate).map_err(|error| error.to_string())?;
+    let bets = &disk.genuine(Name::Bets).cache;
+    if certificate.blake3 != blake3::hash(bets).to_string() {
+        return Err("the certificate of the draw is of other bets than those that are stored".to_owned());
+    }
+    Ok(())
 }
 
 fn check_acknowledged(agencies: &[Agency], surviving: &Standing) -> Result<(), String> {
@@ -90,7 +108,7 @@ fn standing(bets: &[u8], closings: &[u8], agencies: &[Agency]) -> Result<Standin
     for row in closings.split_inclusive(|&byte| byte == b'\n').filter(|row| row.ends_with(b"\n")) {
         let shown = String::from_utf8_lossy(row).into_owned();
         let index = agency_of(row).filter(|&index| index < agencies.len()).ok_or("a closing of no agency")?;
-        let expected = format!("{},{},{}\r\n", index + 1, agencies[index].bets.len(), agencies.len());
+        let expected = format!("{},{},{},{WINNER_NUMBER}\r\n", index + 1, agencies[index].bets.len(), agencies.len());
         if shown != expected || std::mem::replace(&mut standing.closed[index], true) {
             return Err(format!("the closing {shown:?} is not {expected:?}, or stands there twice"));
         }

@@ -172,5 +172,6 @@ fn copy(commit: &Commit) -> Commit {
     let mut rows = Buffer::new();
     rows.extend_from_slice(&commit.rows);
     let forgets_closings = makes(Mistake::DrawBeforeClosing);
-    Commit { rows, closings: if forgets_closings { Vec::new() } else { commit.closings.clone() }, advances: Vec::new() }
+    let closings = if forgets_closings { Vec::new() } else { commit.closings.clone() };
+    Commit { rows, closings, draw: commit.draw.clone(), advances: Vec::new() }
 }

@@ -14,6 +14,8 @@ impl World {
             return;
         }
         let is_running = self.server.is_some();
+        // Without it only the certificate of the draw tells.
+        let takes_state = !is_running && self.random.one_in(2);
         let name = self.random.pick(&[Name::Bets, Name::Closings]);
         let mut disk = self.disk.borrow_mut();
         disk.keep_genuine();
@@ -29,6 +31,9 @@ impl World {
             edit(&mut bytes, &mut self.random);
         }
         file.put(bytes);
+        if takes_state {
+            disk.file_mut(Name::State).put(Vec::new());
+        }
         // A running server can't see another byte in the middle of its file; the next start does.
         let is_seen = if is_running { disk.has_visibly_changed(name) } else { is_altered(&disk) };
         if !is_seen {
@@ -48,14 +53,16 @@ impl World {
     }
 }
 
-/// True if a file does not begin with what the state says.
+/// True if a file does not begin with what the state says, or is not what the certificate of the draw says.
 fn is_altered(disk: &Disk) -> bool {
     let differs = |name: Name, committed: Extent| {
         let begin = disk.file(name).cache.get(..committed.length as usize);
         begin != disk.genuine(name).cache.get(..committed.length as usize)
     };
     let state = State::read(&disk.file(Name::State).cache);
-    state.is_some_and(|state| differs(Name::Bets, state.bets) || differs(Name::Closings, state.closings))
+    let is_drawn = disk.certificate().shown().is_some();
+    let is_other = is_drawn && disk.file(Name::Bets).cache != disk.genuine(Name::Bets).cache;
+    is_other || state.is_some_and(|state| differs(Name::Bets, state.bets) || differs(Name::Closings, state.closings))
 }
 
 /// A changed byte; a cut; a dropped, a doubled or two swapped rows.

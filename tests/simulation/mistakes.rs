@@ -22,6 +22,12 @@ pub enum Mistake {
     ClosedForgotten,
     /// The state says nothing at a start.
     StateIgnored,
+    /// The bytes of the certificate are not synced before it gets its name.
+    CertificateUnsynced,
+    /// The name of the certificate is not synced.
+    CertificateNameUnsynced,
+    /// The certificate says nothing at a start.
+    CertificateIgnored,
     /// A connection's share of a turn is not kept.
     ShareIgnored,
     /// A database stores what a server orders whose epoch is over.
@@ -48,6 +54,9 @@ impl Mistake {
         Mistake::RecoveredUnsynced,
         Mistake::ClosedForgotten,
         Mistake::StateIgnored,
+        Mistake::CertificateUnsynced,
+        Mistake::CertificateNameUnsynced,
+        Mistake::CertificateIgnored,
         Mistake::ShareIgnored,
         Mistake::EpochIgnored,
         Mistake::ClosingsUnread,

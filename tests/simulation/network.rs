@@ -82,6 +82,8 @@ impl Edge {
 #[derive(Debug)]
 pub struct Link {
     pub owner: Owner,
+    /// True if it is over TLS.
+    pub is_secure: bool,
     pub to_server: Pipe,
     pub to_client: Pipe,
     pub place: Place,
@@ -134,6 +136,7 @@ impl Network {
         self.next += 1;
         let link = Link {
             owner,
+            is_secure: false,
             to_server: Pipe::default(),
             to_client: Pipe::default(),
             place: Place::Backlog,
@@ -147,6 +150,13 @@ impl Network {
         };
         self.links.insert(number, link);
         number
+    }
+
+    /// A client speaks TLS on a connection.
+    pub fn secure(&mut self, number: usize) {
+        if let Some(link) = self.links.get_mut(&number) {
+            link.is_secure = true;
+        }
     }
 
     /// A client sends.

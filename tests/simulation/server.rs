@@ -10,8 +10,8 @@ use fastrand::Rng;
 use loteria::bet::Day;
 use loteria::buffer::Buffer;
 use loteria::central::{Central, ConnectionId, Limits, Now, Restore, Wants};
-use loteria::ledger::Recovered;
 use loteria::ledger::file::{FileLedger, RecoveryError, Summary, SyncPolicy};
+use loteria::ledger::{Draw, Recovered, Replay};
 use loteria::lottery::{Contradiction, Lottery};
 use loteria::protocol::{ErrorCode, Message};
 use loteria::server::turn::{self, Ready, Server, TurnError};
@@ -24,6 +24,7 @@ use crate::life::Life;
 use crate::mistakes::{Mistake, makes};
 use crate::network::{Edge, Network, Owner, Place};
 use crate::pipe::End;
+use crate::security;
 use crate::socket::SimulatedSocket;
 
 /// The time of the world. It passes between two steps and while a commit begins.
@@ -70,6 +71,8 @@ pub struct Settings {
     pub agencies: u32,
     pub sync: SyncPolicy,
     pub limits: Limits,
+    /// True if agencies connect over TLS.
+    pub is_secure: bool,
     pub temper: Temper,
 }
 
@@ -85,6 +88,24 @@ pub struct Process {
     may_fail_to_register: bool,
     /// A rule that a turn has broken.
     pub fault: Option<String>,
+}
+
+/// A lottery whose history is recovered.
+struct Restoring<'r>(&'r mut Restore);
+
+impl Replay for Restoring<'_> {
+    type Refusal = Contradiction;
+
+    fn replay(&mut self, step: Recovered<'_>) -> Result<(), Contradiction> {
+        match step {
+            Recovered::Closing(_) if makes(Mistake::ClosedForgotten) => Ok(()),
+            step => self.0.step(step),
+        }
+    }
+
+    fn draw(&mut self) -> Option<Draw> {
+        self.0.draw()
+    }
 }
 
 /// Bytes echoed so far, seen while a commit is in flight.
@@ -105,11 +126,7 @@ impl Process {
     ) -> Result<(Process, Summary), RecoveryError<Contradiction>> {
         let files = Disk::open(disk, &life);
         let mut restore = Restore::new(Lottery::new(settings.agencies));
-        let replay = |step: Recovered<'_>| match step {
-            Recovered::Closing(_) if makes(Mistake::ClosedForgotten) => Ok(()),
-            step => restore.step(step),
-        };
-        let (file, summary) = FileLedger::recover(files, settings.sync, replay)?;
+        let (file, summary) = FileLedger::recover(files, settings.sync, &mut Restoring(&mut restore))?;
         disk.borrow_mut().end_recovery();
         let desk = Rc::new(RefCell::new(Desk::new(settings.temper)));
         let ledger = SimulatedLedger {
@@ -123,7 +140,7 @@ impl Process {
         let central = Central::new(settings.limits.clone(), None, restore.finish());
         let share = if makes(Mistake::ShareIgnored) { usize::MAX } else { settings.limits.turn_bytes };
         let process = Process {
-            server: Server::new(central, ledger, share),
+            server: Server::new(central, ledger, share).with_tls(settings.is_secure.then(security::acceptor)),
             life,
             desk,
             network: Rc::clone(network),

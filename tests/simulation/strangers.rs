@@ -7,6 +7,7 @@ use crate::chance::Chance;
 use crate::chronicle::{Happening, count, tell};
 use crate::network::{Network, Owner};
 use crate::pipe::End;
+use crate::security::PART_OF_HANDSHAKE;
 
 /// A client that has no agency.
 #[derive(Debug)]
@@ -25,9 +26,10 @@ const UNAVAILABLE: [u8; 4] = [0, 3, 0, 12];
 const PART_OF_HELLO: [u8; 5] = [0, 8, 0, 1, 0];
 
 impl Stranger {
-    pub fn connect(network: &mut Network, random: &mut Rng) -> Stranger {
+    pub fn connect(network: &mut Network, is_secure: bool, random: &mut Rng) -> Stranger {
         let (owner, line) = match random.usize(0..4) {
             0 => (Owner::Silent, Vec::new()),
+            1 if is_secure && random.bool() => (Owner::Stuck, PART_OF_HANDSHAKE.to_vec()),
             1 => (Owner::Stuck, PART_OF_HELLO.to_vec()),
             _ => {
                 let line = line(random);

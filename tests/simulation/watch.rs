@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use loteria::bet::Tally;
 use loteria::central::{Limits, Wants};
+use loteria::tls::CHANNEL_BYTES;
 
 use crate::network::{Edge, Link, Network, Owner};
 use crate::server::Process;
@@ -90,7 +91,7 @@ fn check_memory(process: &Process, limits: &Limits) -> Result<(), String> {
     // The core checks its own count of the memory of connections without an agency.
     let status = process.central().status();
     // An allocation of replies may be twice as large as they are.
-    let each = limits.message_bytes + limits.turn_bytes + 2 * (limits.unsent_bytes + LONGEST_REPLY);
+    let each = limits.message_bytes + limits.turn_bytes + 2 * (limits.unsent_bytes + LONGEST_REPLY) + CHANNEL_BYTES;
     if status.buffered_bytes > status.connections * each {
         return Err(format!("{} connections have {} bytes allocated", status.connections, status.buffered_bytes));
     }
@@ -103,9 +104,12 @@ fn check_readiness(process: &Process, link: &Link, wants: Wants, unsent: usize) 
         return Ok(());
     }
     let is_lingering = link.is_ended();
+    // The last bytes of TLS may wait for room.
+    let waits_for_room = link.is_secure && link.writable != Edge::Reported && !process.sleeps_longer_than(LINGER);
     match wants {
         Wants::Input if link.readable == Edge::Reported => Err("the server sleeps and leaves input unread"),
         Wants::Turn => Err("the server sleeps and leaves input unapplied"),
+        Wants::Close if !is_lingering && waits_for_room => Ok(()),
         Wants::Close if !is_lingering => Err("the server sleeps and leaves it open"),
         Wants::Close if process.sleeps_longer_than(LINGER) => Err("the server lets it linger without end"),
         Wants::Close if link.readable == Edge::Reported => Err("the server sleeps and leaves its end unread"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use loteria::central::Limits;
 use loteria::ledger::file::SyncPolicy;
+use loteria::tls::CHANNEL_BYTES;
 
 use crate::agencies::{Agency, Client, Start};
 use crate::chance::Chance;
@@ -71,7 +72,8 @@ impl World {
         let limits = &climate.settings.limits;
         let is_faulty = climate.misfortunes > 0 && random.bool();
         let disk = Rc::new(RefCell::new(Disk::new(random.fork(), is_faulty)));
-        let is_never_held = limits.unsent_bytes.min(limits.anonymous_bytes) >= ROOMY;
+        // Handshakes wait for the next turn where there are many.
+        let is_never_held = limits.unsent_bytes.min(limits.anonymous_bytes) >= ROOMY && !climate.settings.is_secure;
         let reads = Reads::new(limits.turn_bytes, is_never_held);
         let network = Rc::new(RefCell::new(Network::new(random.fork(), reads)));
         tell(|| format!("seed {seed}: {climate:?}"));
@@ -173,8 +175,9 @@ impl World {
     }
 
     fn call_stranger(&mut self) {
+        let is_secure = self.climate.settings.is_secure;
         if self.server.is_some() && self.strangers.len() < STRANGERS {
-            let stranger = Stranger::connect(&mut self.network.borrow_mut(), &mut self.random);
+            let stranger = Stranger::connect(&mut self.network.borrow_mut(), is_secure, &mut self.random);
             self.strangers.push(stranger);
         }
     }
@@ -247,10 +250,16 @@ impl Climate {
             ..Limits::default()
         };
         limits.message_bytes = 8192;
+        let is_secure = cfg!(feature = "tls") && random.one_in(12);
+        if is_secure {
+            // Room for two handshakes, or for all.
+            limits.anonymous_bytes = random.pick(&[2 * CHANNEL_BYTES, 1 << 20]);
+        }
         let settings = Settings {
             agencies: agencies as u32,
             sync: random.pick(&[SyncPolicy::Always, SyncPolicy::Always, SyncPolicy::Never]),
             limits,
+            is_secure,
             temper: Temper { is_slow: !random.one_in(4), is_faulty: misfortunes > 0 && random.bool() },
         };
         Climate { steps: random.usize(60..=500), misfortunes, settings }

@@ -1,12 +1,13 @@
 //! The comparison of the stored bets with the files that were sent.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use loteria::bet::{RowError, load_bets};
+use loteria::bet::{RowError, WINNER_NUMBER, load_bets};
 use loteria::client::source::{BetFile, BetSource, SourceError};
 
 /// The contents of an agency's file.
@@ -53,35 +54,72 @@ pub enum Difference {
     },
 }
 
+/// The stored bets of an agency, which are the first of its file, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The agency.
+    pub agency: u32,
+    /// Its file.
+    pub path: PathBuf,
+    /// Number of its bets that are stored.
+    pub bets: u64,
+    /// The documents of those that the course's number makes win, in order.
+    pub winners: Vec<u32>,
+    /// True if the file has no more.
+    pub is_whole: bool,
+}
+
+/// Compares the bets that `rows` reads with the files of agencies: those of each must be the first of its file, in order.
+/// Bets of other agencies are not compared.
+///
+/// # Errors
+/// The first [`Difference`].
+pub fn compare_stored(rows: impl Read, files: &[(u32, PathBuf)]) -> Result<Vec<Stored>, Difference> {
+    compare_rows(rows, files, |_| Ok(()))
+}
+
 /// Compares the bets in `stored` with the files of agencies 1, 2, ...: each bet of each file once, in the order of its file, and
 /// no other.
 ///
 /// # Errors
 /// The first [`Difference`].
 pub fn compare(stored: &Path, files: &[PathBuf]) -> Result<Vec<Sent>, Difference> {
-    let open = |(agency, file): (u32, &PathBuf)| BetFile::open(file, agency);
-    let mut sources = (1..).zip(files).map(open).collect::<Result<Vec<BetFile>, SourceError>>()?;
-    let mut sent = vec![Sent::default(); files.len()];
-
     let rows = File::open(stored).map_err(|error| Difference::Io { path: stored.to_owned(), error })?;
+    let files: Vec<(u32, PathBuf)> = (1..).zip(files.iter().cloned()).collect();
+    let compared = compare_rows(rows, &files, Err)?;
+    if let Some(&Stored { agency, bets: stored, .. }) = compared.iter().find(|stored| !stored.is_whole) {
+        return Err(Difference::Missing { agency, stored });
+    }
+    Ok(compared.into_iter().map(|Stored { bets, winners, .. }| Sent { bets, winners }).collect())
+}
+
+/// As [`compare_stored`]. `on_other` is given the difference that the bet of another agency would be.
+fn compare_rows(
+    rows: impl Read,
+    files: &[(u32, PathBuf)],
+    on_other: impl Fn(Difference) -> Result<(), Difference>,
+) -> Result<Vec<Stored>, Difference> {
+    let open = |(agency, path): &(u32, PathBuf)| {
+        let stored = Stored { agency: *agency, path: path.clone(), bets: 0, winners: Vec::new(), is_whole: false };
+        BetFile::open(path, *agency).map(|source| (*agency, (source, stored)))
+    };
+    let mut compared = files.iter().map(open).collect::<Result<BTreeMap<u32, _>, SourceError>>()?;
     let mut rows = load_bets(rows);
     let mut line = 0;
     while let Some(bet) = rows.next_bet()? {
         line += 1;
         let not_next = Difference::NotNext { line, agency: bet.agency };
-        let index = (bet.agency as usize).wrapping_sub(1);
-        let Some((source, sent)) = sources.get_mut(index).zip(sent.get_mut(index)) else { return Err(not_next) };
+        let Some((source, stored)) = compared.get_mut(&bet.agency) else {
+            on_other(not_next)?;
+            continue;
+        };
         if source.peek()? != Some(bet) {
             return Err(not_next);
         }
         source.take();
-        sent.bets += 1;
-        sent.winners.extend(bet.has_won().then_some(bet.document));
+        stored.bets += 1;
+        stored.winners.extend(bet.has_won(WINNER_NUMBER).then_some(bet.document));
     }
-    for ((agency, source), sent) in (1..).zip(&mut sources).zip(&sent) {
-        if source.peek()?.is_some() {
-            return Err(Difference::Missing { agency, stored: sent.bets });
-        }
-    }
-    Ok(sent)
+    let end = |(mut source, stored): (BetFile, Stored)| Ok(Stored { is_whole: source.peek()?.is_none(), ..stored });
+    compared.into_values().map(end).collect()
 }

@@ -1,17 +1,20 @@
 //! Fixtures that the tool, the tests and the benchmarks share: the programs as real processes on this machine.
 //!
-//! [`Process`] runs a program and collects its log; [`check`] compares the stored bets with those that were sent; [`http`]
-//! asks a server for what it shows.
+//! [`Process`] runs a program and collects its log, [`run_on_terminal`] runs one on a terminal, [`check`] compares the stored
+//! bets with those that were sent, and [`http`] asks a server for what it shows.
 
+pub mod certificates;
 pub mod check;
 pub mod http;
 mod process;
+mod terminal;
 mod usage;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use process::{Ended, Process};
+pub use terminal::{run_on_terminal, terminal};
 pub use usage::Usage;
 
 /// Paths of the programs.

@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::whole::{DiskWholeFile, WholeFile};
 use crate::planted::{Fault, planted};
 
 /// The operations that the ledger needs of a file. Writes go to the end, wherever reading stands.
 pub trait Medium: Read + Write + Seek {
+    /// A file that is written whole on the same disk.
+    type Whole: WholeFile;
+
     /// Cuts the file to its first `bytes` bytes.
     ///
     /// # Errors
@@ -129,6 +133,8 @@ impl Seek for DiskFile {
 }
 
 impl Medium for DiskFile {
+    type Whole = DiskWholeFile;
+
     fn set_len(&mut self, bytes: u64) -> io::Result<()> {
         self.file.set_len(bytes)
     }

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::Files;
 use super::medium::DiskFile;
+use super::whole::DiskWholeFile;
 
 /// Reason why the files could not be opened.
 #[derive(Debug, Error)]
@@ -65,7 +66,7 @@ pub enum OpenError {
     },
 }
 
-/// The path of a companion of the bets at `bets_path`: `extension` is `closed` or `state`.
+/// The path of a companion of the bets at `bets_path`: `extension` is `closed`, `state` or `draw`.
 pub fn beside(bets_path: &Path, extension: &str) -> PathBuf {
     let mut name = bets_path.as_os_str().to_owned();
     name.push(".");
@@ -86,14 +87,15 @@ pub fn open(path: &Path) -> Result<Files<DiskFile>, OpenError> {
     // Its slots are written over, which O_APPEND prevents.
     let state = open_locked(&state_path, OpenOptions::new().write(true))?;
     for file in [path, &closings_path, &state_path] {
-        sync_folder(&folder_of(file).map_err(|error| OpenError::Io { path: file.to_owned(), error })?)?;
+        let folder = folder_of(file).map_err(|error| OpenError::Io { path: file.to_owned(), error })?;
+        sync_folder(&folder).map_err(|error| OpenError::Folder { folder, error })?;
     }
-    Ok(Files { bets, closings, state })
+    Ok(Files { bets, closings, state, certificate: DiskWholeFile::new(beside(path, "draw")) })
 }
 
 /// Refuses half a round. A server that starts at the same time creates both files and stores nothing before they are
 /// locked.
-fn require_both(bets: &Path, closings: &Path) -> Result<(), OpenError> {
+pub(super) fn require_both(bets: &Path, closings: &Path) -> Result<(), OpenError> {
     let length = |path: &Path| match fs::metadata(path) {
         Ok(metadata) => Ok(Some(if metadata.is_file() { metadata.len() } else { 0 })),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -121,15 +123,14 @@ fn open_locked(path: &Path, options: &mut OpenOptions) -> Result<DiskFile, OpenE
 }
 
 /// The folder that holds the name of the file itself, behind any symbolic links.
-fn folder_of(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn folder_of(path: &Path) -> io::Result<PathBuf> {
     let file = fs::canonicalize(path)?;
     Ok(file.parent().expect("a file is in a folder").to_owned())
 }
 
 /// Makes the names of newly created files durable, see fsync(2).
-fn sync_folder(folder: &Path) -> Result<(), OpenError> {
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|error| OpenError::Folder { folder: folder.to_owned(), error })
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all())
 }
 
 #[cfg(test)]
@@ -151,7 +152,9 @@ mod tests {
 
     #[test]
     fn a_folder_that_can_not_be_synced_is_named() {
-        let refused = sync_folder(Path::new("/proc/self")).expect_err("proc(5) has no syncs").to_string();
+        let folder = Path::new("/proc/self");
+        let error = sync_folder(folder).expect_err("proc(5) has no syncs");
+        let refused = OpenError::Folder { folder: folder.to_owned(), error }.to_string();
         assert!(refused.starts_with("the folder /proc/self can't be synced: "), "{refused}");
         assert!(!refused.contains("STORAGE_FILEPATH"), "{refused}");
     }

@@ -8,19 +8,21 @@
 
 use std::error::Error;
 use std::io::{self, Read, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use blake3::Hasher;
 
+use super::certificate::{Certificate, Discrepancy};
 use super::digest::{Extent, Hashing, extent};
 use super::journal::Journal;
 use super::medium::Medium;
 use super::refusal::{Alteration, Damage, Operation, RecoveryError};
 use super::state::{State, StateFile};
 use super::tail::{End, find_end};
+use super::whole::WholeFile;
 use super::{Files, SyncPolicy, closings};
 use crate::bet::{RowError, RowFault, load_bets};
-use crate::ledger::Recovered;
+use crate::ledger::{Draw, Recovered, Replay};
 
 /// The extent of a recovered history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,15 +33,18 @@ pub struct Summary {
     pub agencies_closed: u64,
     /// Bytes cut off from the ends of both files.
     pub truncated_bytes: u64,
+    /// True if every agency had closed and the draw had no certificate: it is drawn now.
+    pub is_drawn_now: bool,
     /// Bytes at the start of the bets that are, by their digest, those that were stored. With 0 the state said nothing.
     pub verified_bytes: u64,
 }
 
 /// Reason why the recovery of a file stopped.
-enum Stop<R> {
+pub(super) enum Stop<R> {
     Io(Operation, io::Error),
     Damaged(Damage),
     Altered(Alteration),
+    NotAsDrawn(Discrepancy),
     Refused { line: u64, refusal: R },
 }
 
@@ -57,53 +62,118 @@ fn unreadable<R>(error: io::Error) -> Stop<R> {
 }
 
 /// The files of a round once they are recovered.
-pub(super) struct Recovery<M> {
+pub(super) struct Recovery<M: Medium> {
     pub bets: Journal<M>,
     pub closings: Journal<M>,
     pub state: StateFile<M>,
+    pub certificate: M::Whole,
     pub summary: Summary,
 }
 
-pub(super) fn recover<M: Medium, R: Error + 'static>(
-    files: Files<M>,
-    sync: SyncPolicy,
-    mut replay: impl FnMut(Recovered<'_>) -> Result<(), R>,
-) -> Result<Recovery<M>, RecoveryError<R>> {
-    let Files { mut bets, mut closings, state } = files;
-    let paths @ [of_bets, of_closings, of_state] = &[&bets, &closings, &state].map(|file| file.path().to_owned());
-    let explain = |path: &PathBuf| {
-        let (path, state) = (path.clone(), paths[2].clone());
-        move |stop| match stop {
+/// Everything that reading the files has shown.
+pub(super) struct Reading {
+    pub bets_end: End,
+    pub closings_end: End,
+    pub bets_written: Hasher,
+    pub closings_written: Hasher,
+    /// The draw, if every agency has closed.
+    pub draw: Option<Draw>,
+    /// The certificate in its file, which fits the rest.
+    pub certificate: Option<Certificate>,
+    pub summary: Summary,
+}
+
+/// The path of a file, and the reason why it can't be used.
+pub(super) struct Stopped<R> {
+    path: PathBuf,
+    stop: Stop<R>,
+}
+
+impl<R: Error + 'static> Stopped<R> {
+    /// The error, for files with their state at this path.
+    pub(super) fn explain(self, state: PathBuf) -> RecoveryError<R> {
+        let Stopped { path, stop } = self;
+        match stop {
             Stop::Io(operation, error) => RecoveryError::Io { path, operation, error },
             Stop::Damaged(damage) => RecoveryError::Damaged { path, damage },
             Stop::Altered(alteration) => RecoveryError::Altered { path, state, alteration },
+            Stop::NotAsDrawn(discrepancy) => RecoveryError::NotAsDrawn { certificate: path, discrepancy },
             Stop::Refused { line, refusal } => RecoveryError::Refused { path, line, refusal },
         }
-    };
-    let (mut state, committed) = StateFile::open(state).map_err(unreadable).map_err(explain(of_state))?;
+    }
+}
+
+fn at<R>(path: &Path) -> impl Fn(Stop<R>) -> Stopped<R> + use<R> {
+    let path = path.to_owned();
+    move |stop| Stopped { path: path.clone(), stop }
+}
+
+/// Reads the files and changes nothing. A server may be writing to them: of two files that it writes in order, the second is
+/// read first.
+pub(super) fn read<M: Medium, R: Replay>(
+    bets: &mut M,
+    closings: &mut M,
+    certificate: &mut M::Whole,
+    committed: Option<State>,
+    round: &mut R,
+) -> Result<Reading, Stopped<R::Refusal>> {
+    let (of_bets, of_closings, of_certificate) = (at(bets.path()), at(closings.path()), at(certificate.path()));
+    let certificate = read_certificate(certificate).map_err(&of_certificate)?;
     let bets_committed = committed.map(|state| state.bets);
     let closings_committed = committed.map(|state| state.closings);
 
-    let bets_end = find_rows(&mut bets, bets_committed).map_err(explain(of_bets))?;
-    let closings_end = find_rows(&mut closings, closings_committed).map_err(explain(of_closings))?;
-    replay_agencies((&mut closings).take(closings_end.rows), &mut replay).map_err(explain(of_closings))?;
-    let read = read_rows(&mut bets, bets_end, bets_committed, |rows| replay_bets(rows, &mut replay));
-    let (bets_read, bets_written) = read.map_err(explain(of_bets))?;
-    let read = read_rows(&mut closings, closings_end, closings_committed, |rows| replay_closings(rows, &mut replay));
-    let (closings_read, closings_written) = read.map_err(explain(of_closings))?;
+    let closings_end = find_rows(closings, closings_committed).map_err(&of_closings)?;
+    replay_terms(closings.take(closings_end.rows), round).map_err(&of_closings)?;
+    let bets_end = find_rows(bets, bets_committed).map_err(&of_bets)?;
+    let read = read_rows(bets, bets_end, bets_committed, |rows| replay_bets(rows, round));
+    let (bets_read, bets_written) = read.map_err(of_bets)?;
+    let read = read_rows(closings, closings_end, closings_committed, |rows| replay_closings(rows, round));
+    let (closings_read, closings_written) = read.map_err(of_closings)?;
 
-    let stored = State { bets: extent(&bets_written), closings: extent(&closings_written) };
-    cut_off(&mut bets, bets_end, sync).map_err(explain(of_bets))?;
-    cut_off(&mut closings, closings_end, sync).map_err(explain(of_closings))?;
+    let draw = round.draw();
+    let checked = certificate.as_ref().map(|certificate| certificate.check(draw.as_ref(), extent(&bets_written)));
+    checked.unwrap_or(Ok(())).map_err(Stop::NotAsDrawn).map_err(of_certificate)?;
     let summary = Summary {
         bets: bets_read,
         agencies_closed: closings_read,
         truncated_bytes: bets_end.tail + closings_end.tail,
+        is_drawn_now: draw.is_some() && certificate.is_none(),
         verified_bytes: bets_committed.map_or(0, |committed| committed.length),
     };
+    Ok(Reading { bets_end, closings_end, bets_written, closings_written, draw, certificate, summary })
+}
+
+/// Reads the files, then makes them those of a round that goes on.
+pub(super) fn recover<M: Medium, R: Replay>(
+    files: Files<M>,
+    sync: SyncPolicy,
+    round: &mut R,
+) -> Result<Recovery<M>, Stopped<R::Refusal>> {
+    let Files { mut bets, mut closings, state, mut certificate } = files;
+    let of_state = at(state.path());
+    let (mut state, committed) = StateFile::open(state).map_err(unreadable).map_err(of_state)?;
+    let reading = read(&mut bets, &mut closings, &mut certificate, committed, round)?;
+    let Reading { bets_end, closings_end, bets_written, closings_written, draw, certificate: certified, summary } =
+        reading;
+    let stored = State { bets: extent(&bets_written), closings: extent(&closings_written) };
+    cut_off(&mut bets, bets_end, sync).map_err(at(bets.path()))?;
+    cut_off(&mut closings, closings_end, sync).map_err(at(closings.path()))?;
+    let of_certificate = at(certificate.path());
+    if certified.is_some() {
+        // A process that died behind the rename leaves a name that a power loss would still take.
+        certificate.sync_folder().map_err(|error| of_certificate(Stop::Io(Operation::Sync, error)))?;
+    } else if let Some(draw) = draw {
+        let written = Certificate::new(&draw, stored.bets).write(&mut certificate);
+        written.map_err(|error| of_certificate(Stop::Io(Operation::Write, error.into())))?;
+    }
     let (bets, closings) = (Journal::new(bets, sync, bets_written), Journal::new(closings, sync, closings_written));
     state.write(&stored);
-    Ok(Recovery { bets, closings, state, summary })
+    Ok(Recovery { bets, closings, state, certificate, summary })
+}
+
+fn read_certificate<R>(file: &mut impl WholeFile) -> Result<Option<Certificate>, Stop<R>> {
+    let contents = file.read().map_err(unreadable)?;
+    contents.map(|contents| Certificate::parse(&contents)).transpose().map_err(Stop::NotAsDrawn)
 }
 
 /// Finds the end of the rows, which must not be before the end of what was committed, and leaves the file at its start.
@@ -140,11 +210,11 @@ fn read_rows<M: Medium, R>(
     }
 }
 
-fn replay_bets<R>(bets: impl Read, replay: &mut impl FnMut(Recovered<'_>) -> Result<(), R>) -> Result<u64, Stop<R>> {
+fn replay_bets<R: Replay>(bets: impl Read, round: &mut R) -> Result<u64, Stop<R::Refusal>> {
     let mut rows = load_bets(bets);
     let mut read = 0;
     while let Some(bet) = rows.next_bet()? {
-        if let Err(refusal) = replay(Recovered::Bet(&bet)) {
+        if let Err(refusal) = round.replay(Recovered::Bet(&bet)) {
             return Err(Stop::Refused { line: rows.line(), refusal });
         }
         read += 1;
@@ -152,28 +222,23 @@ fn replay_bets<R>(bets: impl Read, replay: &mut impl FnMut(Recovered<'_>) -> Res
     Ok(read)
 }
 
-/// Gives the number of agencies to `replay` before any bet: with another number of agencies the bets would be refused one
-/// by one, for a reason that does not say it. It is the first closing's; all closings are read again behind the bets.
-fn replay_agencies<R>(
-    closings: impl Read,
-    replay: &mut impl FnMut(Recovered<'_>) -> Result<(), R>,
-) -> Result<(), Stop<R>> {
+/// Gives the terms to `round` before any bet: with another number of agencies the bets would be refused one by one, for a
+/// reason that does not say it, and winners are found as their bets are read. They are the first closing's; all closings
+/// are read again behind the bets.
+fn replay_terms<R: Replay>(closings: impl Read, round: &mut R) -> Result<(), Stop<R::Refusal>> {
     match closings::read(closings).next() {
         Some(Ok((line, closing))) => {
-            replay(Recovered::Agencies(closing.agencies)).map_err(|refusal| Stop::Refused { line, refusal })
+            round.replay(Recovered::Terms(closing.terms)).map_err(|refusal| Stop::Refused { line, refusal })
         }
         Some(Err(_)) | None => Ok(()),
     }
 }
 
-fn replay_closings<R>(
-    closings: impl Read,
-    replay: &mut impl FnMut(Recovered<'_>) -> Result<(), R>,
-) -> Result<u64, Stop<R>> {
+fn replay_closings<R: Replay>(closings: impl Read, round: &mut R) -> Result<u64, Stop<R::Refusal>> {
     let mut read = 0;
     for closing in closings::read(closings) {
         let (line, closing) = closing?;
-        replay(Recovered::Closing(closing)).map_err(|refusal| Stop::Refused { line, refusal })?;
+        round.replay(Recovered::Closing(closing)).map_err(|refusal| Stop::Refused { line, refusal })?;
         read += 1;
     }
     Ok(read)

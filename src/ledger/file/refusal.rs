@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::certificate::Discrepancy;
 use crate::bet::RowError;
 
 /// Reason why the files can't be used. They are as they were. `R` is the refusal of the lottery that replays them.
@@ -46,6 +47,18 @@ pub enum RecoveryError<R: Error + 'static> {
         /// The change.
         alteration: Alteration,
     },
+    /// The certificate of the draw is of other files.
+    #[error(
+        "{} was written with the draw and the other files do not fit it, {discrepancy}; restore all files of the round from \
+         one copy, or remove it to draw again from the files as they are",
+        certificate.display()
+    )]
+    NotAsDrawn {
+        /// The certificate.
+        certificate: PathBuf,
+        /// The first difference.
+        discrepancy: Discrepancy,
+    },
     /// A row contradicts the rows before it or the configuration. The refusal says what to do.
     #[error("{}, line {line}: {refusal}", path.display())]
     Refused {
@@ -67,6 +80,8 @@ pub enum Operation {
     Cut,
     /// Making it durable.
     Sync,
+    /// Writing it whole.
+    Write,
 }
 
 impl std::fmt::Display for Operation {
@@ -75,6 +90,7 @@ impl std::fmt::Display for Operation {
             Operation::Read => "read",
             Operation::Cut => "cut to its whole rows",
             Operation::Sync => "synced",
+            Operation::Write => "written",
         })
     }
 }

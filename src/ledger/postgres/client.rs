@@ -17,29 +17,29 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls, SimpleQueryMessage, Socket, Statement};
 
 use super::address::{Address, CONNECT_TIMEOUT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, USER_TIMEOUT};
-use super::database::{Committed, Database, Failure, Round, Session};
+use super::database::{Committed, Database, Failure, Session};
 use super::desk::Desk;
 use super::schema::{self, LOCK, VERSION};
 use super::transaction::Transaction;
 use super::{PostgresLedger, worker};
 use crate::bet::Tally;
 use crate::event;
-use crate::ledger::{Standing, Total};
+use crate::ledger::{Standing, Terms, Total};
 
 /// Longest time for a step that stores nothing.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Starts the helper thread, which tries to become the active server of `round`.
+/// Starts the helper thread, which tries to become the active server of a round with `terms`.
 ///
 /// # Errors
 /// The system's: it gives no thread, or no poll for it.
-pub fn start(address: Address, round: Round) -> io::Result<PostgresLedger> {
+pub fn start(address: Address, terms: Terms) -> io::Result<PostgresLedger> {
     let desk = Desk::default();
     let ledger = PostgresLedger::new(desk.clone());
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
     thread::Builder::new().name("database".to_owned()).spawn(move || {
         let mut database = Postgres { address, has_connected: false, has_warned: false };
-        runtime.block_on(worker::work(&mut database, &desk, round));
+        runtime.block_on(worker::work(&mut database, &desk, terms));
     })?;
     Ok(ledger)
 }
@@ -150,9 +150,9 @@ impl Session for PostgresSession {
         Ok(has_lock)
     }
 
-    async fn begin_epoch(&mut self, round: Round) -> Result<Committed<u64>, Failure> {
+    async fn begin_epoch(&mut self, terms: Terms) -> Result<Committed<u64>, Failure> {
         self.forget_warning();
-        let value = within(self.timeout, self.try_to_begin_epoch(round)).await?;
+        let value = within(self.timeout, self.try_to_begin_epoch(terms)).await?;
         Ok(Committed { value, warning: self.take_warning() })
     }
 
@@ -191,7 +191,7 @@ impl PostgresSession {
         self.link.warning.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    async fn try_to_begin_epoch(&mut self, Round { agencies, winning_number }: Round) -> Result<u64, Failure> {
+    async fn try_to_begin_epoch(&mut self, Terms { agencies, winning_number }: Terms) -> Result<u64, Failure> {
         let client = &self.link.client;
         let exists = client.query_one("SELECT to_regclass('loteria_round') IS NOT NULL", &[]).await?;
         if !exists.get::<_, bool>(0) {
@@ -301,7 +301,7 @@ pub(super) async fn read(client: &Client) -> Result<Standing, Failure> {
         .await?;
     let winner = |row: &tokio_postgres::Row| (row.get::<_, i32>(0) as u32, row.get::<_, i32>(1) as u32);
     Ok(Standing {
-        agencies: round.get::<_, i32>(0) as u32,
+        terms: Terms { agencies: round.get::<_, i32>(0) as u32, winning_number: winning_number as u32 },
         totals: totals.iter().map(total).collect(),
         winners: winners.iter().map(winner).collect(),
     })

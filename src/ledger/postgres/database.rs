@@ -7,7 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::transaction::Transaction;
-use crate::ledger::Standing;
+use crate::ledger::{Standing, Terms};
 
 /// A way to sessions of a database, and to the time.
 pub trait Database {
@@ -30,7 +30,7 @@ pub trait Session {
     /// Creates or checks the tables, begins the next epoch and commits it. Returns its number.
     ///
     /// The commit waits for the last transaction of the epoch before, and no later transaction of that epoch commits.
-    fn begin_epoch(&mut self, round: Round) -> impl Future<Output = Result<Committed<u64>, Failure>>;
+    fn begin_epoch(&mut self, terms: Terms) -> impl Future<Output = Result<Committed<u64>, Failure>>;
 
     /// Reads what is stored.
     fn read(&mut self) -> impl Future<Output = Result<Standing, Failure>>;
@@ -40,15 +40,6 @@ pub trait Session {
 
     /// Finds out if the session is still there.
     fn check(&mut self) -> impl Future<Output = Result<(), Failure>>;
-}
-
-/// The settings of a round that the database keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Round {
-    /// The number of agencies. It is fixed from the first closing on.
-    pub agencies: u32,
-    /// The number that wins.
-    pub winning_number: u32,
 }
 
 /// The answer to a COMMIT.

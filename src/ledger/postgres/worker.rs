@@ -11,10 +11,10 @@
 
 use std::time::Duration;
 
-use super::database::{Committed, Database, Failure, Round, Session};
+use super::database::{Committed, Database, Failure, Session};
 use super::desk::{Desk, News, Order};
 use super::transaction::Transaction;
-use crate::ledger::{Change, Outcome, Standing};
+use crate::ledger::{Change, Outcome, Standing, Terms};
 use crate::planted::{Fault, planted};
 
 /// Pause between two attempts to connect or to get the lock.
@@ -54,14 +54,14 @@ enum Part {
 struct Worker<'w, D> {
     database: &'w mut D,
     desk: &'w Desk,
-    round: Round,
+    terms: Terms,
     part: Part,
     term: u64,
 }
 
 /// Serves `desk` until the loop goes.
-pub async fn work<D: Database>(database: &mut D, desk: &Desk, round: Round) {
-    let mut worker = Worker { database, desk, round, part: Part::Unknown, term: 0 };
+pub async fn work<D: Database>(database: &mut D, desk: &Desk, terms: Terms) {
+    let mut worker = Worker { database, desk, terms, part: Part::Unknown, term: 0 };
     loop {
         match worker.attempt().await {
             Ok(never) => match never {},
@@ -110,9 +110,9 @@ impl<D: Database> Worker<'_, D> {
     async fn take_over(&mut self, session: &mut D::Session) -> Result<(u64, Standing), End> {
         if planted(Fault::ReadBeforeEpoch) {
             let standing = session.read().await?;
-            return Ok((certain(session.begin_epoch(self.round).await?)?, standing));
+            return Ok((certain(session.begin_epoch(self.terms).await?)?, standing));
         }
-        let epoch = certain(session.begin_epoch(self.round).await?)?;
+        let epoch = certain(session.begin_epoch(self.terms).await?)?;
         Ok((epoch, session.read().await?))
     }
 

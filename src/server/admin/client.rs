@@ -83,10 +83,10 @@ impl Client {
                 if !self.connection.is_readable {
                     return Next::Wait;
                 }
-                match self.connection.read(buffer) {
-                    Received::Bytes(bytes) => received.extend_from_slice(bytes),
+                match self.connection.read_socket(buffer) {
+                    Received::Bytes { bytes, .. } => received.extend_from_slice(bytes),
                     Received::None => return Next::Wait,
-                    Received::End | Received::Broken(_) => return Next::Close,
+                    Received::End | Received::Fault { .. } | Received::Broken(_) => return Next::Close,
                 }
                 let Some(request) = request::parse(received) else { return Next::Turn };
                 let is_stream = matches!(request, Ok(Request { resource: Resource::Events, is_head: false }));
@@ -101,10 +101,10 @@ impl Client {
                 }
                 self.write(now)
             }
-            Phase::Events(_) if self.connection.is_readable => match self.connection.read(buffer) {
+            Phase::Events(_) if self.connection.is_readable => match self.connection.read_socket(buffer) {
                 Received::None => self.write(now),
                 // It has nothing to say here.
-                Received::Bytes(_) | Received::End | Received::Broken(_) => Next::Close,
+                Received::Bytes { .. } | Received::End | Received::Fault { .. } | Received::Broken(_) => Next::Close,
             },
             Phase::Response(_) | Phase::Events(_) => self.write(now),
             Phase::Lingering if !self.connection.is_readable => Next::Wait,
@@ -151,7 +151,7 @@ impl Client {
             self.deadline = None;
             return Next::Wait;
         }
-        if !self.connection.linger() {
+        if !self.connection.linger(now) {
             return Next::Close;
         }
         self.phase = Phase::Lingering;

@@ -15,7 +15,6 @@ use super::snapshot::{
     Snapshot, Storage,
 };
 use super::{metrics, request::Resource};
-use crate::bet::WINNER_NUMBER;
 use crate::central::{AgencyStatus, Central, Stage};
 use crate::ledger::Ledger;
 use crate::server::Socket;
@@ -190,7 +189,7 @@ impl Draw {
     /// The draw, if it has happened.
     pub(in crate::server) fn of(central: &Central, at: Option<SystemTime>) -> Option<Draw> {
         central.lottery().is_drawn().then(|| Draw {
-            winning_number: WINNER_NUMBER,
+            winning_number: central.lottery().winning_number(),
             time: at.map(unix_seconds),
             winners: central.agencies().filter_map(|agency| agency.winners).sum::<usize>() as u64,
         })

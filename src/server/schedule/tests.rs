@@ -134,6 +134,29 @@ fn a_client_that_pipelines_becomes_a_bulk_sender_and_is_forgiven_later() {
 }
 
 #[test]
+fn a_crowd_with_kept_input_is_bulk_senders_that_share_a_turn() {
+    let ids = ids(201);
+    let mut schedule = newcomers(SHARE, &ids[..200]);
+    let mut applied = 0;
+    for _ in 0..20 {
+        schedule.begin_turn();
+        let mut grants = Vec::new();
+        while let Some(Grant { id, .. }) = schedule.grant() {
+            schedule.took_kept(id, false);
+            grants.push(id);
+        }
+        // Each has its part of 64 batches in a turn, and then waits for the next.
+        grants.iter().for_each(|&id| schedule.list(id));
+        applied += grants.len();
+        assert!((1..=SHORTEST_TURN / MAX_PACKET_BYTES).contains(&grants.len()), "{}", grants.len());
+    }
+    assert!(applied >= 5 * 200, "each of them goes on: {applied}");
+    join(&mut schedule, ids[200]);
+    schedule.begin_turn();
+    assert_eq!(schedule.grant().map(|grant| grant.id), Some(ids[200]), "an interactive client goes first");
+}
+
+#[test]
 fn a_held_connection_is_read_once_the_commit_is_settled() {
     let ids = ids(1);
     let mut schedule = Schedule::new(SHARE);

@@ -11,6 +11,7 @@ use loteria::ledger::{Commit, Ledger, Outcome};
 use loteria::lottery::Lottery;
 use loteria::server;
 use loteria::server::reactor::{Door, Reactor};
+use loteria::server::turn;
 use loteria_tools::http;
 use signal_hook_mio::v1_0::Signals;
 
@@ -137,7 +138,8 @@ fn the_admin_port_answers_while_a_commit_is_in_flight() {
         let signals = Signals::new([signal_hook::consts::SIGUSR2]).expect("signals");
         let minute = Duration::from_secs(60);
         let door = Door { address: ([127, 0, 0, 1], port).into(), backlog: 16 };
-        let mut reactor = Reactor::new(door, signals, central, Stuck, 1 << 17, minute, || ()).expect("a loop");
+        let server = turn::Server::new(central, Stuck, 1 << 17);
+        let mut reactor = Reactor::new(door, signals, server, minute, || ()).expect("a loop");
         reactor.serve_admin(admin, PathBuf::from("bets.csv")).expect("it is registered");
         reactor.run()
     });

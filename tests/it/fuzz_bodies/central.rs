@@ -71,14 +71,13 @@ fn limits() -> Limits {
 
 fn recover(files: &Files<Memory>, agencies: u32) -> (FileLedger<Memory>, Lottery) {
     let mut restore = Restore::new(Lottery::new(agencies));
-    let recovered = FileLedger::recover(files.clone(), SyncPolicy::Always, |step| restore.step(step));
-    let (ledger, _) = recovered.expect("it recovers");
+    let (ledger, _) = FileLedger::recover(files.clone(), SyncPolicy::Always, &mut restore).expect("it recovers");
     (ledger, restore.finish())
 }
 
 impl World {
     fn new(asks_for_credentials: bool, has_agencies: bool) -> World {
-        let files = Files { bets: Memory::default(), closings: Memory::default(), state: Memory::default() };
+        let files = Files::default();
         let (ledger, lottery) = recover(&files, if has_agencies { AGENCIES } else { 0 });
         let secret = Credential::new(SECRET).expect("short");
         let credentials = (1..=AGENCIES).map(|agency| (agency, secret.clone()));
@@ -113,7 +112,8 @@ impl World {
             10 => self.disconnect(peer),
             11 => self.pass_time(script.byte()),
             12 => self.files.bets.fill_up(script.below(64)),
-            13 => self.files.closings.fill_up(script.below(8)),
+            13 if script.is_true() => self.files.closings.fill_up(script.below(8)),
+            13 => self.files.certificate.fill_up(0),
             end => {
                 self.settle();
                 self.end_turn(end == 15);

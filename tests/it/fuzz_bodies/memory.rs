@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::rc::Rc;
 
-use loteria::ledger::file::{AtPath, Medium};
+use loteria::ledger::file::{AtPath, Medium, WholeFile};
 
 /// Every clone is the same file.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +81,41 @@ impl Seek for Memory {
     }
 }
 
+/// An empty one is none.
+impl WholeFile for Memory {
+    fn path(&self) -> &Path {
+        Path::new("memory.draw")
+    }
+
+    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+        Ok(Some(Memory::bytes(self)).filter(|bytes| !bytes.is_empty()))
+    }
+
+    fn write_beside(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = &mut *self.0.borrow_mut();
+        if file.room.take().is_some_and(|room| room < bytes.len()) {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        file.bytes = bytes.to_vec();
+        Ok(())
+    }
+
+    fn sync_beside(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn rename(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_folder(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Medium for Memory {
+    type Whole = Memory;
+
     fn set_len(&mut self, bytes: u64) -> io::Result<()> {
         self.0.borrow_mut().bytes.resize(bytes as usize, 0);
         Ok(())

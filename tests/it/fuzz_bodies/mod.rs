@@ -9,9 +9,13 @@ mod decoder;
 mod memory;
 mod recovery;
 mod script;
+#[cfg(feature = "tls")]
+mod transport;
 
 pub use central::central;
 pub use configuration::{client_configuration, server_configuration};
 pub use decoder::decoder;
 pub use memory::Memory;
 pub use recovery::recovery;
+#[cfg(feature = "tls")]
+pub use transport::transport;

@@ -66,6 +66,7 @@ fn reference() -> Vec<(&'static str, Owned)> {
         ),
         ("000b 0002 00000011", Owned::Refused { code: ErrorCode::InvalidBet, position: 17 }),
         ("000b 000c 00000000", Owned::Refused { code: ErrorCode::Unavailable, position: 0 }),
+        ("0003 000d", Owned::RegisterBetFailed(ErrorCode::TlsRequired)),
     ]
 }
 
@@ -95,9 +96,9 @@ fn invalid_bytes_are_refused_at_the_first_byte_that_decides() {
         ("0007 4000000000000000", too_long),
         ("0008 0001 00000001 0100", Malformed::Length),
         ("0003 0000", Malformed::UnknownCode(0)),
-        ("0003 000d", Malformed::UnknownCode(13)),
+        ("0003 000e", Malformed::UnknownCode(14)),
         ("0009 0000000000000000 03", Malformed::UnknownState(3)),
-        ("000b 000d 00000000", Malformed::UnknownCode(13)),
+        ("000b 000e 00000000", Malformed::UnknownCode(14)),
         ("000a 0000000000000000 03 00000000", Malformed::UnknownState(3)),
     ] {
         let bytes = from_hex(hex);

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use fastrand::Rng;
 use loteria::central::{Central, Limits};
-use loteria::ledger::postgres::database::Round;
+use loteria::ledger::Terms;
 use loteria::ledger::postgres::{Desk, PostgresLedger, worker};
 use loteria::lottery::Lottery;
 use loteria::server::part::Part;
@@ -131,7 +131,7 @@ fn start(hosts: &Rc<RefCell<Hosts>>, clock: &Rc<Clock>, agencies: u32, limits: &
     let central = Central::new(limits.clone(), None, Lottery::new(agencies));
     let server = Server::new(central, PostgresLedger::new(desk.clone()), limits.turn_bytes);
     let mut database = SimulatedDatabase { hosts: Rc::clone(hosts), clock: Rc::clone(clock) };
-    let round = Round { agencies, winning_number: loteria::bet::WINNER_NUMBER };
-    let worker = Box::pin(async move { worker::work(&mut database, &desk, round).await });
+    let terms = Terms { agencies, winning_number: loteria::bet::WINNER_NUMBER };
+    let worker = Box::pin(async move { worker::work(&mut database, &desk, terms).await });
     Process { server, worker, life: Rc::new(Life::default()) }
 }

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use loteria::bet::WINNER_NUMBER;
 use loteria::ledger::postgres::database::{Committed, Failure};
 use loteria::ledger::postgres::transaction::{CopiedBet, Transaction, rows_of};
-use loteria::ledger::{Standing, Total};
+use loteria::ledger::{Standing, Terms, Total};
 
 use crate::chance::Chance;
 use crate::chronicle::{Happening, count, tell};
@@ -310,8 +310,9 @@ impl Primary {
         let mut won: Vec<&CopiedBet> = bets.iter().filter(|bet| u32::from(bet.number) == WINNER_NUMBER).collect();
         won.sort_by_key(|bet| (bet.agency, bet.position));
         let winners = won.into_iter().map(|bet| (bet.agency, bet.document)).collect();
+        let terms = Terms { agencies: self.agencies, winning_number: WINNER_NUMBER };
         let total = |agency| totals.get(&agency).copied().unwrap_or(Total { agency, ..Total::default() });
-        Standing { agencies: self.agencies, totals: (1..=self.agencies).map(total).collect(), winners }
+        Standing { terms, totals: (1..=self.agencies).map(total).collect(), winners }
     }
 }
 

@@ -7,9 +7,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use fastrand::Rng;
-use loteria::ledger::Standing;
-use loteria::ledger::postgres::database::{Committed, Database, Failure, Round, Session};
+use loteria::ledger::postgres::database::{Committed, Database, Failure, Session};
 use loteria::ledger::postgres::transaction::Transaction;
+use loteria::ledger::{Standing, Terms};
 
 use super::primary::{Answer, Primary, Request};
 use crate::chance::Chance;
@@ -99,7 +99,7 @@ impl Session for SimulatedSession {
         Ok(has_lock)
     }
 
-    async fn begin_epoch(&mut self, _: Round) -> Result<Committed<u64>, Failure> {
+    async fn begin_epoch(&mut self, _: Terms) -> Result<Committed<u64>, Failure> {
         let Answer::Epoch(epoch) = self.ask(Request::BeginEpoch).await? else { unreachable!("its own answer") };
         Ok(epoch)
     }

@@ -1,31 +1,49 @@
-//! `loteria demo` (`make run`): a whole round of real processes, in a temporary folder and on a free port.
+//! `loteria demo` (`make run`): a whole round of real processes, on a free port.
 
+mod round;
 mod screen;
+mod standing;
+mod table;
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::ExitStatus;
+use std::time::Duration;
 
+use loteria::bet::WINNER_NUMBER;
+use loteria_tools::agency_files;
 use loteria_tools::check::{self, Sent};
-use loteria_tools::{Ended, Process, Programs, agency_files, field, port_of};
+use tempfile::TempDir;
 use thiserror::Error;
 
-use self::screen::{Screen, Show};
-use crate::Interrupted;
+use self::round::{Manner, Pace};
+use self::screen::{Screen, terminal_size};
+use self::standing::{Standing, grouped};
 
 /// Runs a whole round on this machine and shows the winners
 ///
-/// Starts a server and one agency for each file agency-N.csv of FOLDER, in a temporary folder and on a free port. At the end
-/// the stored bets are compared with the files.
+/// Starts a server and one agency for each file agency-N.csv of FOLDER, on a free port. A round takes a fraction of a second;
+/// on a terminal, the agencies pause after each batch, so that it takes five seconds and can be watched. At the end the
+/// stored bets are compared with the files, and a table tells what each agency was told.
 #[derive(clap::Args)]
 pub struct Options {
     /// Folder with agency-1.csv, agency-2.csv, ...
     #[arg(value_name = "FOLDER", default_value = ".data")]
     folder: PathBuf,
+    /// As fast as this machine can, also on a terminal
+    #[arg(long, conflicts_with_all = ["slow", "kill"])]
+    fast: bool,
+    /// Forty seconds, so that a class can follow
+    #[arg(long)]
+    slow: bool,
+    /// Kill the server in mid-round and start it again two seconds later
+    #[arg(long)]
+    kill: bool,
+    /// Keep bets.csv, its companions and the log of each program in this folder, which must be new or empty
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
     /// Print every log line, also on a terminal
     #[arg(long)]
     logs: bool,
@@ -38,12 +56,39 @@ enum DemoError {
     NoData(PathBuf),
     #[error("{}: no such program; `make build` builds it", .0.display())]
     NotBuilt(PathBuf),
+    #[error("{}: {error}; --keep needs a folder that is new or empty", path.display())]
+    Keep { path: PathBuf, error: io::Error },
     #[error("{name} ended with {status}")]
     Failed { name: String, status: ExitStatus },
     #[error("the server did not start")]
     NotStarted,
-    #[error("agency {agency} was told {told:?} winners, and has {winners}")]
-    Winners { agency: usize, told: Option<String>, winners: usize },
+    #[error("agency {agency} was told the winners {told:?}, and its file has {winners:?}")]
+    Winners { agency: usize, told: Vec<u32>, winners: Vec<u32> },
+}
+
+/// The folder of a round.
+enum Place {
+    Temporary(TempDir),
+    Kept(PathBuf),
+}
+
+impl Place {
+    fn open(kept: Option<&Path>) -> Result<Place, Box<dyn Error>> {
+        let Some(path) = kept else { return Ok(Place::Temporary(tempfile::tempdir()?)) };
+        let failed = |error| DemoError::Keep { path: path.to_owned(), error };
+        fs::create_dir_all(path).map_err(failed)?;
+        if fs::read_dir(path).map_err(failed)?.next().is_some() {
+            return Err(failed(io::ErrorKind::DirectoryNotEmpty.into()).into());
+        }
+        Ok(Place::Kept(path.to_owned()))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Place::Temporary(folder) => folder.path(),
+            Place::Kept(path) => path,
+        }
+    }
 }
 
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -51,106 +96,76 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     if files.is_empty() {
         return Err(DemoError::NoData(options.folder.clone()).into());
     }
+    let place = Place::open(options.keep.as_deref())?;
     let interrupted = crate::interruption()?;
-    let folder = tempfile::tempdir()?;
-    let began = Instant::now();
-    let agencies = play(&files, folder.path(), &Screen::new(options.logs), &interrupted)?;
-    let seconds = began.elapsed().as_secs_f64();
-    let sent = check::compare(&folder.path().join("bets.csv"), &files)?;
-    check_winners(&agencies, &sent)?;
-    report(&sent, seconds)
-}
-
-/// Runs the round to its end, and gives what each agency logged.
-fn play(
-    files: &[PathBuf],
-    folder: &Path,
-    screen: &Screen,
-    interrupted: &AtomicBool,
-) -> Result<Vec<Ended>, Box<dyn Error>> {
-    let has_been_interrupted = || interrupted.load(Ordering::Relaxed);
-    let programs = Programs::beside_this()?;
-    if let Some(missing) = [&programs.server, &programs.client].into_iter().find(|program| !program.exists()) {
-        return Err(DemoError::NotBuilt(missing.clone()).into());
+    let bets = files.iter().map(|file| count_rows(file)).collect::<io::Result<Vec<u64>>>()?;
+    let pace = options.duration().map(|duration| Pace::of(bets.iter().copied().max().unwrap_or(0), duration));
+    let standing = Standing::new(&bets);
+    let screen = Screen::new(options.logs, &standing);
+    let manner = Manner {
+        files: &files,
+        folder: place.path(),
+        keeps_logs: matches!(place, Place::Kept(_)),
+        pace,
+        kills: options.kill,
+    };
+    let (standing, took) = round::play(&manner, standing, screen, &interrupted)?;
+    let sent = check::compare(&place.path().join("bets.csv"), &files)?;
+    check_winners(&standing, &sent)?;
+    let mut report = report(&standing, took, pace);
+    if let Place::Kept(path) = &place {
+        report += &format!("Kept in {}: bets.csv, its companions, and the log of each program.\n", path.display());
     }
-    let mut server = programs.server(folder);
-    server.env("NUM_AGENCIES", files.len().to_string());
-    let server = start(&mut server, screen.show("server"))?;
-    let port = port_of(&server);
-    let mut agencies = Vec::new();
-    for (id, file) in (1..).zip(files) {
-        let Some(port) = port else { break };
-        let mut client = programs.client(folder, id, port);
-        agencies.push(start(client.env("CLI_BETS_FILE", file), screen.show(&format!("agency {id}")))?);
-    }
-    let agencies = wait_for_all(agencies, &has_been_interrupted)?;
-    server.terminate();
-    let server = server.wait()?;
-    if has_been_interrupted() {
-        return Err(Interrupted("no process is left running").into());
-    }
-    port.ok_or(DemoError::NotStarted)?;
-    let named = (1..).map(|id: u32| format!("agency {id}")).zip(&agencies).chain([("the server".to_owned(), &server)]);
-    for (name, ended) in named {
-        if !ended.status.success() {
-            return Err(DemoError::Failed { name, status: ended.status }.into());
-        }
-    }
-    Ok(agencies)
-}
-
-fn start(command: &mut Command, show: Show) -> io::Result<Process> {
-    Process::start(command, move |line| show(line))
-}
-
-/// Waits until every agency has ended. An agency that fails, or an interruption, terminates the others: without it there is
-/// no draw to wait for.
-fn wait_for_all(mut agencies: Vec<Process>, has_been_interrupted: &impl Fn() -> bool) -> io::Result<Vec<Ended>> {
-    const POLL_INTERVAL: Duration = Duration::from_millis(5);
-    let mut is_terminating = false;
-    loop {
-        let mut running = 0;
-        let mut must_end = has_been_interrupted();
-        for agency in &mut agencies {
-            match agency.status()? {
-                None => running += 1,
-                Some(status) => must_end |= !status.success(),
-            }
-        }
-        if running == 0 {
-            return agencies.into_iter().map(Process::wait).collect();
-        }
-        if must_end && !std::mem::replace(&mut is_terminating, true) {
-            agencies.iter().for_each(Process::terminate);
-        }
-        thread::sleep(POLL_INTERVAL);
+    match io::stdout().write_all(report.as_bytes()) {
+        // Its reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
 }
 
-/// Checks that each agency was told as many winners as its file has.
-fn check_winners(agencies: &[Ended], sent: &[Sent]) -> Result<(), DemoError> {
-    for (agency, (ended, sent)) in (1..).zip(agencies.iter().zip(sent)) {
-        let told = ended.lines_with("action: consulta_ganadores | result: success");
-        let told = told.first().and_then(|line| field(line, "cant_ganadores"));
-        let winners = sent.winners.len();
-        if told != Some(winners.to_string().as_str()) {
-            return Err(DemoError::Winners { agency, told: told.map(str::to_owned), winners });
+impl Options {
+    /// Time that the largest agency takes to send its bets; `None` if none is to be taken.
+    fn duration(&self) -> Option<Duration> {
+        const WATCHED: Duration = Duration::from_secs(5);
+        const SLOW: Duration = Duration::from_secs(40);
+        match self {
+            Options { fast: true, .. } => None,
+            Options { slow: true, .. } => Some(SLOW),
+            _ if self.kill || terminal_size().is_some() => Some(WATCHED),
+            _ => None,
+        }
+    }
+}
+
+fn count_rows(file: &Path) -> io::Result<u64> {
+    let mut rows = 0;
+    for row in BufReader::new(File::open(file)?).split(b'\n') {
+        row?;
+        rows += 1;
+    }
+    Ok(rows)
+}
+
+/// Checks that each agency was told the winners of its file.
+fn check_winners(standing: &Standing, sent: &[Sent]) -> Result<(), DemoError> {
+    for (agency, (told, sent)) in (1..).zip(standing.agencies.iter().zip(sent)) {
+        if told.winners != sent.winners {
+            return Err(DemoError::Winners { agency, told: told.winners.clone(), winners: sent.winners.clone() });
         }
     }
     Ok(())
 }
 
-fn report(sent: &[Sent], seconds: f64) -> Result<(), Box<dyn Error>> {
-    const RULE: &str = " ────────┼───────────┼─────────┼───────────";
-    let mut out = io::stdout().lock();
-    writeln!(out, "\n  agency │      bets │ winners │ documents\n{RULE}")?;
-    for (agency, Sent { bets, winners }) in (1..).zip(sent) {
-        let documents: Vec<String> = winners.iter().map(u32::to_string).collect();
-        writeln!(out, "  {agency:>6} │ {bets:>9} │ {:>7} │ {}", winners.len(), documents.join(" "))?;
-    }
-    let bets: u64 = sent.iter().map(|sent| sent.bets).sum();
-    let winners: usize = sent.iter().map(|sent| sent.winners.len()).sum();
-    writeln!(out, "{RULE}\n     all │ {bets:>9} │ {winners:>7} │")?;
-    writeln!(out, "\nbets.csv holds every bet once, in the order of its agency's file; {seconds:.2} s.")?;
-    Ok(())
+/// The table of the round, and its figures.
+fn report(standing: &Standing, took: Duration, pace: Option<Pace>) -> String {
+    let width = terminal_size().map_or(usize::MAX, |(_, columns)| columns);
+    let rows: Vec<table::Row<'_>> =
+        standing.agencies.iter().map(|agency| (agency.bets, agency.winners.as_slice())).collect();
+    format!(
+        "\n{}\nThe winning number is {WINNER_NUMBER}.\nEach of the {} bets is stored once, in the order of its agency's file.\nIt took {:.2} s {}.\n",
+        table::table(&rows, width),
+        grouped(standing.bets()),
+        took.as_secs_f64(),
+        round::words(pace)
+    )
 }

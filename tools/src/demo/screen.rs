@@ -1,45 +1,128 @@
-//! The lines of several programs on one terminal.
+//! The round on a terminal: a bar for the server and for each agency. Elsewhere: every line of every log.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::termios::tcgetwinsize;
 
-/// Shows a line of one program.
-pub type Show = Arc<dyn Fn(&str) + Send + Sync>;
+use super::standing::{AgencyPhase, Standing, grouped};
 
-/// The place where the lines of all programs are shown.
+/// Template of a line with a bar. Its colours are left out if NO_COLOR is set.
+const BAR: &str = "{prefix:9} {bar:20.green} {human_pos:>10} of {human_len:10} {wide_msg}";
+/// Template of a line of a terminal that is too narrow for a bar and the longest message.
+const NARROW: &str = "{prefix:9} {human_pos:>9} of {human_len:9} {wide_msg}";
+const LEAST_COLUMNS_FOR_BARS: usize = 80;
+/// Template of the line of the agencies that have none of their own.
+const REST: &str = "{prefix:9} {wide_msg}";
+
+/// Lines and columns of a terminal whose size is unknown.
+const USUAL_SIZE: (usize, usize) = (24, 80);
+
+/// Lines and columns of the terminal that standard output is; `None` if it is none.
+pub fn terminal_size() -> Option<(usize, usize)> {
+    let output = io::stdout();
+    let is_known = |size: &(usize, usize)| size.0 > 0 && size.1 > 0;
+    let size = || tcgetwinsize(&output).ok().map(|size| (size.ws_row.into(), size.ws_col.into())).filter(is_known);
+    output.is_terminal().then(|| size().unwrap_or(USUAL_SIZE))
+}
+
+/// True if lines of the terminal can be written over.
+fn can_move_cursor() -> bool {
+    std::env::var_os("TERM").is_some_and(|terminal| !terminal.is_empty() && terminal != "dumb")
+}
+
+/// The place where a round is shown.
 pub enum Screen {
-    /// Every line, one below the other.
+    /// Every line of every log, one below the other.
     Log,
-    /// The last line of each program, rewritten in place.
-    Status(MultiProgress),
+    /// Bars that follow the standing of the round.
+    Live(Bars),
 }
 
 impl Screen {
-    /// One line for each program on a terminal, unless `all_lines` are wanted; every line elsewhere.
-    pub fn new(all_lines: bool) -> Screen {
-        if all_lines || !io::stdout().is_terminal() {
-            return Screen::Log;
+    /// Bars on a terminal, unless `all_lines` are wanted; every line elsewhere.
+    pub fn new(all_lines: bool, standing: &Standing) -> Screen {
+        match terminal_size() {
+            Some(size) if !all_lines && can_move_cursor() => Screen::Live(Bars::new(size, standing)),
+            _ => Screen::Log,
         }
-        Screen::Status(MultiProgress::with_draw_target(ProgressDrawTarget::stdout()))
     }
 
-    /// A function that shows the lines of the program `name`. Write errors are ignored: the round goes on without a reader.
-    pub fn show(&self, name: &str) -> Show {
-        let name = format!("{name:<9}");
-        let Screen::Status(lines) = self else {
-            return Arc::new(move |line| drop(writeln!(io::stdout(), "{name} | {line}")));
-        };
-        let style = ProgressStyle::with_template("{prefix} | {wide_msg}").expect("the template is valid");
-        let bar = ProgressBar::no_length().with_style(style).with_prefix(name.clone());
-        let bar = lines.add(bar.with_finish(ProgressFinish::Abandon));
-        let lines = lines.clone();
-        Arc::new(move |line| {
-            if line.contains("result: fail") {
-                let _ = lines.println(format!("{name} | {line}"));
+    /// Shows a line of the log of `program`. Write errors are ignored: the round goes on without a reader.
+    pub fn show(&self, program: &str, line: &str) {
+        match self {
+            Screen::Log => drop(writeln!(io::stdout(), "{program:<9} | {line}")),
+            Screen::Live(bars) if line.contains("result: fail") => {
+                let _ = bars.all.println(format!("{program:<9} | {line}"));
             }
-            bar.set_message(line.split_once("] ").map_or(line, |(_, message)| message).to_owned());
-        })
+            Screen::Live(_) => {}
+        }
     }
+
+    /// Shows the standing of the round.
+    pub fn draw(&self, standing: &Standing) {
+        if let Screen::Live(bars) = self {
+            bars.draw(standing);
+        }
+    }
+
+    /// Removes the bars.
+    pub fn clear(&self) {
+        if let Screen::Live(bars) = self {
+            let _ = bars.all.clear();
+        }
+    }
+}
+
+/// Bars of a round.
+pub struct Bars {
+    all: MultiProgress,
+    server: ProgressBar,
+    /// Bars of the first agencies.
+    agencies: Vec<ProgressBar>,
+    /// The line of the agencies for which the terminal has no lines.
+    rest: Option<ProgressBar>,
+}
+
+impl Bars {
+    /// Bars for as many agencies as the lines have room for, beside the server's line and the cursor's.
+    fn new((lines, columns): (usize, usize), standing: &Standing) -> Bars {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
+        let style = |template| ProgressStyle::with_template(template).expect("the template is valid");
+        let add = |template, prefix: String, length| {
+            let bar = ProgressBar::new(length).with_style(style(template)).with_prefix(prefix);
+            all.add(bar)
+        };
+        let (room, count) = (lines.saturating_sub(2), standing.agencies.len());
+        let shown = if count <= room { count } else { room.saturating_sub(1) };
+        let line = if columns < LEAST_COLUMNS_FOR_BARS { NARROW } else { BAR };
+        let server = add(line, "server".to_owned(), standing.bets());
+        let agencies = (1..).zip(&standing.agencies[..shown]);
+        let agencies = agencies.map(|(id, agency)| add(line, format!("agency {id}"), agency.bets)).collect();
+        let rest = (shown < count).then(|| add(REST, format!("{} more", count - shown), 0));
+        Bars { all, server, agencies, rest }
+    }
+
+    fn draw(&self, standing: &Standing) {
+        let show = |bar: &ProgressBar, position, message: String| {
+            bar.set_position(position);
+            bar.set_message(message);
+        };
+        show(&self.server, standing.server.stored, standing.server.phase.words());
+        for (bar, agency) in self.agencies.iter().zip(&standing.agencies) {
+            show(bar, agency.stored, agency.phase.words());
+        }
+        if let Some(rest) = &self.rest {
+            rest.set_message(summary(&standing.agencies[self.agencies.len()..]));
+        }
+    }
+}
+
+/// The agencies without a line of their own, in one line.
+fn summary(agencies: &[super::standing::Agency]) -> String {
+    let count = |is_counted: fn(AgencyPhase) -> bool| agencies.iter().filter(|agency| is_counted(agency.phase)).count();
+    let waiting = count(|phase| phase == AgencyPhase::Waiting);
+    let told = count(|phase| matches!(phase, AgencyPhase::Told(_)));
+    let stored = agencies.iter().map(|agency| agency.stored).sum();
+    format!("{} bets, {waiting} waiting for the draw, {told} told their winners", grouped(stored))
 }

@@ -1,8 +1,10 @@
 //! The promises of the tool `loteria`, tested on the real program.
 
 mod archive;
+mod conformance;
 mod data;
 mod demo;
+mod files;
 
 use std::process::{Command, Output};
 
@@ -26,7 +28,8 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn a_usage_error_goes_to_standard_error_with_exit_code_2() {
-    for arguments in [&[][..], &["dmeo"], &["demo", ".data", "more"], &["demo", "--log"]] {
+    for arguments in [&[][..], &["dmeo"], &["demo", ".data", "more"], &["demo", "--log"], &["demo", "--fast", "--kill"]]
+    {
         let output = loteria(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}: {output:?}");

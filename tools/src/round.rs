@@ -1,0 +1,122 @@
+//! The round that the files of a server hold, for the commands that read them.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use loteria::central::Restore;
+use loteria::config::server::{PROGRAM, ServerConfig};
+use loteria::ledger::file::{Inspection, beside, inspect, notes};
+use loteria::ledger::{Draw, Recovered, Replay, Terms};
+use loteria::lottery::{Contradiction, Lottery};
+
+/// The most agencies that NUM_AGENCIES can set.
+const MAX_AGENCIES: u32 = 100_000;
+
+/// The option for the path of the bets.
+#[derive(Args)]
+pub struct BetsFile {
+    /// Bets of the round; its companions are beside it [default: STORAGE_FILEPATH, as the server here would read it]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl BetsFile {
+    /// The path.
+    pub fn path(&self) -> Result<PathBuf, Box<dyn Error>> {
+        match &self.file {
+            Some(file) => Ok(file.clone()),
+            None => Ok(server_config()?.storage_filepath),
+        }
+    }
+}
+
+/// The configuration of a server that would be started here.
+pub fn server_config() -> Result<ServerConfig, Box<dyn Error>> {
+    Ok(ServerConfig::from_settings(&PROGRAM.settings()?)?)
+}
+
+/// A bet that wins.
+pub struct Winner {
+    pub agency: u32,
+    pub document: u32,
+    pub first_name: String,
+    pub last_name: String,
+}
+
+/// A round as its files tell it.
+pub struct Round {
+    pub lottery: Lottery,
+    /// True once an agency has closed. The terms are those of its closing, whatever the configuration here says.
+    pub has_terms: bool,
+    /// The bets with the winning number, in order. None is kept before the terms are known.
+    pub winners: Vec<Winner>,
+}
+
+impl Round {
+    /// The round in the files of the bets at `path`, and what else they say.
+    pub fn read(path: &Path) -> Result<(Round, Inspection), Box<dyn Error>> {
+        // Before the first closing, the files do not say how many agencies there are.
+        let mut reader = Reader::new(Lottery::new(MAX_AGENCIES));
+        let inspection = inspect(path, &mut reader)?;
+        Ok((reader.finish(), inspection))
+    }
+
+    /// The agencies to show: all of them, or those with bets as long as their number is not known.
+    pub fn agencies(&self) -> impl Iterator<Item = u32> {
+        (1..=self.lottery.agencies()).filter(|&agency| self.has_terms || self.lottery.stored(agency).bets > 0)
+    }
+}
+
+/// A round whose files are being read.
+pub struct Reader {
+    restore: Restore,
+    /// The terms, once they are known.
+    terms: Option<Terms>,
+    winners: Vec<Winner>,
+}
+
+impl Reader {
+    /// Goes on from `lottery`, whose terms count as long as no agency has closed.
+    pub fn new(lottery: Lottery) -> Reader {
+        Reader { restore: Restore::new(lottery), terms: None, winners: Vec::new() }
+    }
+
+    /// The round behind the last step.
+    pub fn finish(self) -> Round {
+        Round { lottery: self.restore.finish(), has_terms: self.terms.is_some(), winners: self.winners }
+    }
+}
+
+impl Replay for Reader {
+    type Refusal = Contradiction;
+
+    fn replay(&mut self, step: Recovered<'_>) -> Result<(), Contradiction> {
+        match step {
+            // With more the row is damaged, and the lottery refuses it.
+            Recovered::Terms(terms) if terms.agencies <= MAX_AGENCIES => {
+                let lottery = Lottery::new(terms.agencies).with_winning_number(terms.winning_number);
+                (self.restore, self.terms) = (Restore::new(lottery), Some(terms));
+            }
+            Recovered::Bet(bet) if self.terms.is_some_and(|terms| bet.has_won(terms.winning_number)) => {
+                self.winners.push(Winner {
+                    agency: bet.agency,
+                    document: bet.document,
+                    first_name: bet.first_name.as_str().to_owned(),
+                    last_name: bet.last_name.as_str().to_owned(),
+                });
+            }
+            _ => {}
+        }
+        self.restore.step(step)
+    }
+
+    fn draw(&mut self) -> Option<Draw> {
+        self.restore.draw()
+    }
+}
+
+/// The agencies that were closed by hand, each with the time and the reason.
+pub fn closed_by_hand(path: &Path) -> Result<Vec<loteria::ledger::file::Note>, Box<dyn Error>> {
+    Ok(notes(std::fs::File::open(beside(path, "closed"))?).collect())
+}
