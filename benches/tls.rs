@@ -117,7 +117,7 @@ fn round(folder: &Path, is_secure: bool) -> Result<Duration, Box<dyn Error>> {
 }
 
 fn connector(folder: &Path) -> Result<Connector, Box<dyn Error>> {
-    let settings = TlsClient { ca: folder.join("ca.pem"), identity: None, server_name: "localhost".to_owned() };
+    let settings = TlsClient { ca: folder.join("ca.pem"), identity: None, server_names: vec!["localhost".to_owned()] };
     Ok(Connector::new(&settings)?)
 }
 
@@ -125,7 +125,7 @@ fn connector(folder: &Path) -> Result<Connector, Box<dyn Error>> {
 fn connect(connector: &Connector, port: u16, said: &[u8]) -> Result<(TcpStream, Channel), Box<dyn Error>> {
     use std::io::Read;
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    let (mut channel, mut plain) = (connector.begin()?, Vec::new());
+    let (mut channel, mut plain) = (connector.begin(0)?, Vec::new());
     channel.send(said, &mut stream)?;
     let mut received = [0; 4096];
     while plain.is_empty() {

@@ -42,9 +42,9 @@ impl<'c> Dialer<'c> {
     /// The system's, or one of TLS.
     pub fn dial(&self, ending: Ending) -> io::Result<Link> {
         let ClientConfig { server_address, reply_timeout, .. } = self.config;
-        let socket = self.servers.connect(self.interrupt, ending)?;
+        let (server, socket) = self.servers.connect(self.interrupt, ending)?;
         socket.set_write_timeout(Some(*reply_timeout))?;
-        let channel = self.tls.as_ref().map(Connector::begin).transpose()?;
+        let channel = self.tls.as_ref().map(|tls| tls.begin(server)).transpose()?;
         let mut link = Link { socket, channel, plain: Vec::new() };
         link.shake_hands(*reply_timeout)?;
         event!(Debug, "connect", success, "client_id": self.config.id, "server_address": server_address,

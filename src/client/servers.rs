@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::interrupt::{Connection, Ending, Interrupt};
 
-/// Longest time for one attempt to connect to the only server,
+/// Longest time for one attempt to connect to the only server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// and to one of several: a machine that is gone answers nothing, and another may serve the round already.
+/// Longest time for one attempt to connect to one of several: a machine that is gone answers nothing, and another may serve the round already.
 const CONNECT_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(1);
 
 /// The addresses of `server.address`, in turn.
@@ -25,20 +25,20 @@ impl<'a> Servers<'a> {
         Servers { addresses: addresses.split(',').map(str::trim).collect(), next: Cell::new(0) }
     }
 
-    /// Connects to the first of them that can be reached, each tried once. The next attempt begins behind it: had it been of
-    /// use, there would be none.
+    /// Connects to the first of them that can be reached, each tried once, and gives its place in the list. The next attempt
+    /// begins behind it: had it been of use, there would be none.
     ///
     /// # Errors
     /// The error of the last one.
-    pub fn connect(&self, interrupt: &Interrupt, ending: Ending) -> io::Result<Connection> {
+    pub fn connect(&self, interrupt: &Interrupt, ending: Ending) -> io::Result<(usize, Connection)> {
         let mut last = io::ErrorKind::NotFound.into();
         let is_only = self.addresses.len() == 1;
         let timeout = if is_only { CONNECT_TIMEOUT } else { CONNECT_TIMEOUT_OF_SEVERAL };
         for _ in 0..self.addresses.len() {
-            let address = self.addresses[self.next.get()];
-            self.next.set((self.next.get() + 1) % self.addresses.len());
-            match interrupt.connect(address, ending, timeout) {
-                Ok(connection) => return Ok(connection),
+            let place = self.next.get();
+            self.next.set((place + 1) % self.addresses.len());
+            match interrupt.connect(self.addresses[place], ending, timeout) {
+                Ok(connection) => return Ok((place, connection)),
                 Err(error) => last = error,
             }
             if interrupt.check().is_err() {

@@ -27,8 +27,8 @@ pub struct TlsClient {
     pub ca: PathBuf,
     /// Files of the agency's certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// The name in the server's certificate.
-    pub server_name: String,
+    /// The name in the certificate of each server of `server.address`, or one name that all of them have.
+    pub server_names: Vec<String>,
 }
 
 /// Error of a key that is not set, and has to be where another is.
@@ -76,17 +76,17 @@ pub(super) fn client(settings: &Settings) -> Result<Option<TlsClient>, ConfigErr
         (Some(_), None) => return Err(missing("CLI_TLS_KEY_FILE", "tls.certificateFile")),
         (None, Some(_)) => return Err(missing("CLI_TLS_CERTIFICATE_FILE", "tls.keyFile")),
     };
-    let server_name = match name {
-        Some(name) => name,
-        None => host_of(&settings.value::<String>("CLI_SERVER_ADDRESS")?),
+    let server_names = match name {
+        Some(name) => vec![name],
+        None => settings.value::<String>("CLI_SERVER_ADDRESS")?.split(',').map(host_of).collect(),
     };
-    Ok(Some(TlsClient { ca, identity, server_name }))
+    Ok(Some(TlsClient { ca, identity, server_names }))
 }
 
-/// The host in `host:port`, of several the first one's. An address of IPv6 stands in brackets there, and not in a certificate.
+/// The host in `host:port`. An address of IPv6 stands in brackets there, and not in a certificate.
 fn host_of(address: &str) -> String {
-    let first = address.split(',').next().unwrap_or(address).trim();
-    let host = first.rsplit_once(':').map_or(first, |(host, _)| host);
+    let address = address.trim();
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     host.trim_start_matches('[').trim_end_matches(']').to_owned()
 }
 

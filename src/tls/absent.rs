@@ -64,7 +64,7 @@ impl Connector {
         Err(absent(&settings.ca))
     }
 
-    pub fn begin(&self) -> Result<Channel, TlsError> {
+    pub fn begin(&self, _: usize) -> Result<Channel, TlsError> {
         match *self {}
     }
 }

@@ -17,7 +17,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// Begins the agency's side of each connection.
 #[derive(Debug)]
 pub struct Connector {
-    server_name: ServerName<'static>,
+    server_names: Vec<ServerName<'static>>,
     config: Arc<ClientConfig>,
 }
 
@@ -29,12 +29,14 @@ impl Connector {
     pub fn new(settings: &TlsClient) -> Result<Connector, ConfigError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let roots = files::authorities(&settings.ca)?;
-        let name = &settings.server_name;
-        let server_name = ServerName::try_from(name.clone()).map_err(|_| ConfigError::Invalid {
-            place: "tls.serverName (CLI_TLS_SERVER_NAME), or else the host of server.address".to_owned(),
-            value: name.clone(),
-            valid: "a DNS name or an IP address, as the server's certificate has it".to_owned(),
-        })?;
+        let parse = |name: &String| {
+            ServerName::try_from(name.clone()).map_err(|_| ConfigError::Invalid {
+                place: "tls.serverName (CLI_TLS_SERVER_NAME), or else the host of server.address".to_owned(),
+                value: name.clone(),
+                valid: "a DNS name or an IP address, as the server's certificate has it".to_owned(),
+            })
+        };
+        let server_names = settings.server_names.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let identity = settings.identity.as_ref();
         let identity = identity.map(|(certificate, key)| files::identity(certificate, key, &provider)).transpose()?;
         let builder = ClientConfig::builder_with_provider(provider)
@@ -46,15 +48,17 @@ impl Connector {
             Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
         };
         config.resumption = Resumption::disabled();
-        Ok(Connector { server_name, config: Arc::new(config) })
+        Ok(Connector { server_names, config: Arc::new(config) })
     }
 
-    /// Begins a connection.
+    /// Begins a connection to the server at this place of the list.
     ///
     /// # Errors
     /// The system has no random numbers.
-    pub fn begin(&self) -> Result<Channel, TlsError> {
-        let connection = ClientConnection::new(Arc::clone(&self.config), self.server_name.clone());
+    pub fn begin(&self, server: usize) -> Result<Channel, TlsError> {
+        // One name is the name of all.
+        let name = self.server_names.get(server).unwrap_or(&self.server_names[0]);
+        let connection = ClientConnection::new(Arc::clone(&self.config), name.clone());
         Ok(Channel::new(connection.map_err(|error| TlsError::Protocol(error.to_string()))?.into(), CHUNK_BYTES))
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::fixture::{FakeServer, ROW, Server, lasting_port, programs, run, start, succeeded, wait_for, wait_for_nth};
+use crate::fixture::{FakeServer, ROW, Server, client, lasting_port, run, start, succeeded, wait_for, wait_for_nth};
 use loteria_tools::field;
 
 #[test]
@@ -50,7 +50,7 @@ fn an_echo_client_pauses_between_messages_and_not_after_the_last() {
 fn an_echo_client_stops_once_its_lapse_has_passed_and_says_so() {
     let server = Server::start(5);
     let asked = |port: u16, period: &str, lapse: &str| {
-        let mut client = programs().client(server.folder.path(), 3, port);
+        let mut client = client(server.folder.path(), 3, port);
         client.env("CLI_MODE", "echo").env("CLI_LOOP_AMOUNT", "1000000").env("CLI_LOOP_PERIOD", period);
         let (began, ended) = (Instant::now(), succeeded(start(client.env("CLI_LOOP_LAPSE", lapse))));
         let took = began.elapsed();

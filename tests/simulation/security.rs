@@ -29,7 +29,7 @@ static SECURITY: LazyLock<Security> = LazyLock::new(|| {
     let key = write("server.key", &key);
     let handshake_timeout = Duration::from_secs(10);
     let server = TlsServer { certificate, key, client_ca: None, required: false, handshake_timeout };
-    let client = TlsClient { ca, identity: None, server_name: "server".to_owned() };
+    let client = TlsClient { ca, identity: None, server_names: vec!["server".to_owned()] };
     Security {
         acceptor: Acceptor::new(server).expect("valid files"),
         connector: Connector::new(&client).expect("valid files"),
@@ -47,7 +47,7 @@ pub struct Secure(Channel);
 
 impl Secure {
     pub fn begin() -> Secure {
-        Secure(SECURITY.connector.begin().expect("random numbers"))
+        Secure(SECURITY.connector.begin(0).expect("random numbers"))
     }
 
     /// The bytes of `plain` as they are sent, with all that is left of a handshake.

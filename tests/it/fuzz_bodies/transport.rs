@@ -24,7 +24,7 @@ static SIDES: LazyLock<(Acceptor, Connector)> = LazyLock::new(|| {
     let (ca, certificate) = (write("ca.pem", &authority.own().certificate), write("server.pem", &certificate));
     let (key, handshake_timeout) = (write("server.key", &key), Duration::from_secs(1));
     let server = TlsServer { certificate, key, client_ca: Some(ca.clone()), required: false, handshake_timeout };
-    let client = TlsClient { ca, identity: None, server_name: "server".to_owned() };
+    let client = TlsClient { ca, identity: None, server_names: vec!["server".to_owned()] };
     (Acceptor::new(server).expect("valid files"), Connector::new(&client).expect("valid files"))
 });
 
@@ -60,7 +60,7 @@ fn make_up(server: &mut Channel, script: &mut Script<'_>) {
 
 /// A client with the keys says what is left of the script, and somebody may change a bit on the way.
 fn talk(server: &mut Channel, changed: Option<(usize, u8)>, script: &mut Script<'_>) {
-    let mut client = SIDES.1.begin().expect("random numbers");
+    let mut client = SIDES.1.begin(0).expect("random numbers");
     let (mut heard, mut answer, mut position) = (Vec::new(), Vec::new(), 0);
     let pieces: Vec<usize> = (0..1 + script.below(16)).map(|_| 1 + script.below(256)).collect();
     let said = script.rest();
