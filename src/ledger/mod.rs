@@ -83,7 +83,7 @@ pub struct AgencyDraw {
     pub winners: u64,
 }
 
-/// What a commit adds to an agency.
+/// The part of a commit that is of one agency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advance {
     /// The number of its bets that are stored before.
@@ -130,7 +130,7 @@ pub struct Standing {
     pub winners: Vec<(u32, u32)>,
 }
 
-/// What is stored of one agency.
+/// Everything that is stored of one agency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Total {
     /// The agency, from 1.

@@ -81,7 +81,7 @@ fn a_refusal_says_which_bet_of_the_batch_to_version_2_only() {
     let of_another = register_bets(&[Bet::of(1, 1, 1), Bet::of(1, 2, 2), Bet::of(2, 3, 3)]);
     let mut one = server.connect();
     one.send(&hello2(1)).expect(&welcome2(&[], OPEN)).send(&of_another).expect(&refused(4, 3));
-    // What follows a refused batch is refused without a bet that is the reason.
+    // A batch behind a refused one is refused without a bet that is the reason.
     one.send(&register_bets(&[Bet::of(1, 1, 1)])).expect(&refused(4, 0));
     one.send(&hello2(2)).expect(&refused(4, 0)).send(&[0, 7]).expect(&refused(1, 0)).expect_closed();
     server.connect().send(&hello2(3)).expect(&refused(5, 0)).expect_closed();

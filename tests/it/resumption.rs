@@ -119,7 +119,7 @@ fn an_agency_survives_a_connection_of_its_own_that_is_accepted_late() {
     let server = Server::start(2);
     let agency = start(&mut server.agency_with_rows(1, ROW));
     wait_for(&server.process, "action: cierre_agencia");
-    // What the agency gave up, and the network delivered after all.
+    // A connection that the agency gave up, and the network delivered after all.
     server.connect().send(&hello(1));
     wait_for(&agency, "code 10: a newer connection of the same agency took over | retry_in: ");
     assert!(run(&mut server.agency_with_rows(2, "")).status.success());

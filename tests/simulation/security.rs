@@ -61,7 +61,7 @@ impl Secure {
         bytes
     }
 
-    /// What `received` says.
+    /// The plain text of `received`.
     pub fn decrypt(&mut self, received: &[u8]) -> Result<Vec<u8>, TlsError> {
         let mut plain = Vec::new();
         self.0.receive(received, &mut plain)?;

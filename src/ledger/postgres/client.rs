@@ -349,7 +349,7 @@ fn describe(error: &DbError) -> String {
     format!("{} ({})", error.message(), error.code().code())
 }
 
-/// What happened, without the library's words around it.
+/// The event, without the library's words around it.
 pub(super) fn describe_error(error: &Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(database), _) => describe(database),

@@ -30,7 +30,7 @@ pub enum ExportError {
         agency: i32,
         /// Its position.
         position: i64,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The output.

@@ -18,7 +18,7 @@ const BETS: u32 = 3000;
 /// The bound on the server's memory: itself with its agencies, and what slow clients hold, renderings of the status.
 const MEMORY_KIB: u64 = 24 * 1024 + 8 * 3 * 1024;
 
-/// What a kind of hostile client says, again and again.
+/// The bytes that a kind of hostile client sends, again and again.
 fn says(kind: usize) -> &'static [u8] {
     match kind {
         0 => b"",

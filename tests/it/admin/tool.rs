@@ -15,7 +15,7 @@ fn loteria() -> Command {
     command
 }
 
-/// What it printed and how it ended.
+/// Its output and its end.
 fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -72,7 +72,7 @@ struct Backend {
     is_cut: bool,
 }
 
-/// What a log leaves behind.
+/// The state that a log leaves behind.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     pub epoch: u64,
@@ -216,7 +216,7 @@ impl Primary {
                 self.unlock(session);
             }
             Work::Idle | Work::Done(_) => {}
-            // What it was asked for may not have arrived.
+            // The request may not have arrived.
             Work::Requested(_) if is_orphan && random.bool() => self.set(session, Work::Idle),
             Work::Requested(request) => self.begin(session, request),
             Work::Copied(_) if is_orphan && random.bool() => self.set(session, Work::Idle),
@@ -297,7 +297,7 @@ impl Primary {
         state(self.log.iter().filter(|record| record.is_visible))
     }
 
-    /// What would be left if the standby took its place now.
+    /// The state that would be left if the standby took its place now.
     pub fn surviving(&self) -> State {
         state(&self.log[..self.replicated])
     }

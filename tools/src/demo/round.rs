@@ -56,7 +56,7 @@ impl Pace {
     }
 }
 
-/// What the threads that read the logs share with the round.
+/// State that the threads which read the logs share with the round.
 struct Shared {
     screen: Screen,
     standing: Mutex<Standing>,

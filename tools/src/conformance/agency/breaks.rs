@@ -25,7 +25,7 @@ pub fn at_every_byte(agency: &Agency) -> Verdict {
             play.succeeds()?;
             continue;
         }
-        // What was stored stays, and so does the closing.
+        // The stored bets stay, and so does the closing.
         host.state = host.state.min(1);
         if sent % 2 == 1 {
             wire.reset();

@@ -89,7 +89,7 @@ impl Play {
         }
     }
 
-    /// What the agency printed last, in place of what must come.
+    /// The last line that the agency printed, in place of what must come.
     pub fn unmet(&self, expected: &str) -> Unmet {
         let lines = self.process.lines();
         Unmet::failed(expected, format_args!("nothing; its last line: {:?}", lines.last().map_or("", String::as_str)))
