@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use self::agency::Agency;
 use self::report::Report;
-use self::server::Server;
+use self::server::{Server, Unfit};
 
 /// Tests a server or an agency in any language against protocol.md
 ///
@@ -51,7 +51,8 @@ struct Shared {
 
 /// Tests the server at ADDRESS, which has an empty round
 ///
-/// The tests leave bets, close every agency and cause the draw. With --credential, only the tests of credentials run: run it
+/// The tests leave bets, close every agency and cause the draw. They take as long as the server's time limits for a silent
+/// connection and for half a message. With --credential, only the tests of credentials run: run it
 /// without, on a server that asks for none, for the others.
 #[derive(clap::Args)]
 struct ServerOptions {
@@ -107,8 +108,12 @@ enum ConformanceError {
     Address(String),
     #[error("--agencies {given}: each test needs an agency of its own, so the round must have at least {least}")]
     Agencies { given: u32, least: u32 },
-    #[error("{address}: the server can't be tested: {error}")]
-    NotStarted { address: String, error: io::Error },
+    #[error("{address}: the server can't be tested: {error}; start it first, or give --command")]
+    NotReached { address: String, error: io::Error },
+    #[error("{address}: the server can't be tested: {unfit}")]
+    Unfit { address: String, unfit: Unfit },
+    #[error("{command}: the agency can't be started: {error}")]
+    NotStarted { command: String, error: io::Error },
     #[error("{}: {error}", path.display())]
     Junit { path: PathBuf, error: io::Error },
     #[error("{0} requirements are not met")]
@@ -118,7 +123,7 @@ enum ConformanceError {
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let (report, shared, suite) = match &options.side {
         Side::Server(options) => (test_server(options)?, &options.shared, &options.address),
-        Side::Agency(options) => (test_agency(options), &options.shared, &options.command[0]),
+        Side::Agency(options) => (test_agency(options)?, &options.shared, &options.command[0]),
     };
     // The exit code still tells if the table is not read.
     let _ = writeln!(io::stdout(), "{report}");
@@ -149,20 +154,24 @@ fn test_server(options: &ServerOptions) -> Result<Report, ConformanceError> {
         command: options.command.clone(),
         process: Mutex::new(None),
     };
-    let not_started = |error| ConformanceError::NotStarted { address: options.address.clone(), error };
-    server.start().map_err(not_started)?;
+    let address = || options.address.clone();
+    server.start().map_err(|error| ConformanceError::NotReached { address: address(), error })?;
+    server.check().map_err(|unfit| ConformanceError::Unfit { address: address(), unfit })?;
     Ok(server::run(&server))
 }
 
-fn test_agency(options: &AgencyOptions) -> Report {
-    agency::run(&Agency {
+fn test_agency(options: &AgencyOptions) -> Result<Report, ConformanceError> {
+    let agency = Agency {
         command: options.command.clone(),
         is_exact: !options.simple,
         reply_timeout: Duration::from_secs(options.reply_timeout),
         patience: Duration::from_secs(options.patience),
         winning_number: options.shared.winning_number,
         jobs: options.jobs.into(),
-    })
+    };
+    let not_started = |error| ConformanceError::NotStarted { command: options.command[0].clone(), error };
+    agency.check().map_err(not_started)?;
+    Ok(agency::run(&agency))
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Report {
             escape(suite)
         );
         for (Requirement { id, text }, verdict) in &self.rows {
-            let _ = write!(xml, "  <testcase classname=\"protocol\" name=\"{id}: {}\"", escape(text));
+            let _ = write!(xml, "  <testcase classname=\"protocol\" name=\"{id}: {}\"", escape(&plain(text)));
             let _ = match verdict {
                 Ok(()) => writeln!(xml, "/>"),
                 Err(Unmet::Skipped(why)) => writeln!(xml, "><skipped message=\"{}\"/></testcase>", escape(why)),
@@ -85,6 +85,14 @@ impl Report {
     }
 }
 
+/// `text` without the targets of its Markdown links.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("](");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let whole = parts.fold(first, |whole, part| whole + part.split_once(')').map_or(part, |(_, rest)| rest));
+    whole.replace('[', "")
+}
+
 /// `text` inside an attribute of XML 1.0, which has no control characters.
 fn escape(text: &str) -> String {
     let text: String =
@@ -95,6 +103,7 @@ fn escape(text: &str) -> String {
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (Requirement { id, text }, verdict) in &self.rows {
+            let text = plain(text);
             match verdict {
                 Ok(()) => writeln!(f, "{id:5} passed   {text}")?,
                 Err(Unmet::Skipped(why)) => writeln!(f, "{id:5} skipped  {why}")?,
@@ -113,7 +122,8 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let row = |id: &str, verdict| (Requirement { id: id.to_owned(), text: "a < b & \"c\"".to_owned() }, verdict);
+        let row =
+            |id: &str, verdict| (Requirement { id: id.to_owned(), text: "a < [b](#b) & \"c\"".to_owned() }, verdict);
         let failed = Err(Unmet::failed(Seen::RegisterBetOk, Seen::End));
         Report { rows: vec![row("S-1", Ok(())), row("S-2", failed), row("S-3", Err(Unmet::Skipped("no command")))] }
     }

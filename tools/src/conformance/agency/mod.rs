@@ -36,6 +36,16 @@ pub struct Agency {
     pub jobs: usize,
 }
 
+impl Agency {
+    /// Starts the agency once, and ends it.
+    ///
+    /// # Errors
+    /// The system's, if there is no such program.
+    pub fn check(&self) -> std::io::Result<()> {
+        Play::launch(self, Vec::new()).map(|_| ())
+    }
+}
+
 type Test = (&'static str, fn(&Agency) -> Verdict);
 
 const SIMPLE: &[Test] = &[

@@ -33,35 +33,36 @@ pub fn bets(agency: &Agency, count: u32) -> Vec<Bet> {
 impl Play {
     /// Starts the agency with a file of `bets`, all of them born on 2000-01-01.
     pub fn start(agency: &Agency, bets: Vec<Bet>) -> Result<Play, Unmet> {
-        let play = || -> std::io::Result<Play> {
-            let folder = tempfile::tempdir()?;
-            let file = folder.path().join("agency.csv");
-            let row = |bet: &Bet| {
-                let [first, last] =
-                    [&bet.first_name, &bet.last_name].map(|name| String::from_utf8_lossy(name).into_owned());
-                format!("{first},{last},{},2000-01-01,{}\r\n", bet.document, bet.number)
-            };
-            std::fs::write(&file, bets.iter().map(row).collect::<String>())?;
-            let listener = TcpListener::bind("127.0.0.1:0")?;
-            listener.set_nonblocking(true)?;
-            let address = listener.local_addr()?;
-            let values = [
-                ("{file}", "CONFORMANCE_FILE", file.display().to_string()),
-                ("{id}", "CONFORMANCE_ID", AGENCY.to_string()),
-                ("{address}", "CONFORMANCE_ADDRESS", address.to_string()),
-                ("{host}", "CONFORMANCE_HOST", address.ip().to_string()),
-                ("{port}", "CONFORMANCE_PORT", address.port().to_string()),
-            ];
-            let with_values = |part: &String| {
-                values.iter().fold(part.clone(), |part, (placeholder, _, value)| part.replace(placeholder, value))
-            };
-            let words: Vec<String> = agency.command.iter().map(with_values).collect();
-            let mut command = Command::new(&words[0]);
-            command.args(&words[1..]).envs(values.iter().map(|(_, name, value)| (name, value)));
-            let process = Process::start(&mut command, |_| ())?;
-            Ok(Play { bets, listener, process, patience: agency.patience, _folder: folder })
+        Play::launch(agency, bets).map_err(|error| Unmet::failed("the agency starts", error))
+    }
+
+    pub(super) fn launch(agency: &Agency, bets: Vec<Bet>) -> std::io::Result<Play> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("agency.csv");
+        let row = |bet: &Bet| {
+            let [first, last] =
+                [&bet.first_name, &bet.last_name].map(|name| String::from_utf8_lossy(name).into_owned());
+            format!("{first},{last},{},2000-01-01,{}\r\n", bet.document, bet.number)
         };
-        play().map_err(|error| Unmet::failed("the agency starts", error))
+        std::fs::write(&file, bets.iter().map(row).collect::<String>())?;
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let values = [
+            ("{file}", "CONFORMANCE_FILE", file.display().to_string()),
+            ("{id}", "CONFORMANCE_ID", AGENCY.to_string()),
+            ("{address}", "CONFORMANCE_ADDRESS", address.to_string()),
+            ("{host}", "CONFORMANCE_HOST", address.ip().to_string()),
+            ("{port}", "CONFORMANCE_PORT", address.port().to_string()),
+        ];
+        let with_values = |part: &String| {
+            values.iter().fold(part.clone(), |part, (placeholder, _, value)| part.replace(placeholder, value))
+        };
+        let words: Vec<String> = agency.command.iter().map(with_values).collect();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).envs(values.iter().map(|(_, name, value)| (name, value)));
+        let process = Process::start(&mut command, |_| ())?;
+        Ok(Play { bets, listener, process, patience: agency.patience, _folder: folder })
     }
 
     /// The next connection of the agency.

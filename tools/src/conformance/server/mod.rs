@@ -18,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loteria_tools::Process;
+use thiserror::Error;
 
 use super::report::{Report, Unmet, Verdict, must};
 use super::requirements::{PROTOCOL, malformed};
@@ -37,6 +38,21 @@ pub struct Server {
     /// The shell command that starts it.
     pub command: Option<String>,
     pub process: Mutex<Option<Process>>,
+}
+
+/// Reason why a server can't be tested, whatever it does right.
+#[derive(Debug, Error)]
+pub enum Unfit {
+    #[error("it has no agency {0} (code 5); --agencies must be the number of agencies of its round")]
+    NoAgency(u32),
+    #[error(
+        "it asks for credentials (code 8); give --credential to test those requirements, and for the others start it without"
+    )]
+    AsksForCredentials,
+    #[error(
+        "agency {agency} has {stored} bets and state {state}; start the server with an empty round, without the files of the last"
+    )]
+    NotEmpty { agency: u32, stored: u64, state: u8 },
 }
 
 /// A test, which gets an agency that no other test uses.
@@ -126,15 +142,38 @@ pub fn run(server: &Server) -> Report {
 impl Server {
     /// Starts the server, if there is a command for it, and waits until it accepts connections.
     pub fn start(&self) -> std::io::Result<()> {
-        let Some(command) = &self.command else { return Ok(()) };
-        let process = Process::start(Command::new("sh").args(["-c", &format!("exec {command}")]), |_| ())?;
-        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
+        let Some(command) = &self.command else { return Wire::connect(self.address, self.patience).map(|_| ()) };
+        let mut process = Process::start(Command::new("sh").args(["-c", &format!("exec {command}")]), |_| ())?;
         let until = Instant::now() + self.patience;
         while let Err(error) = Wire::connect(self.address, self.patience) {
+            if process.status()?.is_some() {
+                let ended = process.wait()?;
+                let last = ended.lines.last().map_or("", String::as_str);
+                return Err(std::io::Error::other(format!("--command ended, and its last line is {last:?}")));
+            }
             if Instant::now() > until {
                 return Err(error);
             }
             thread::sleep(Duration::from_millis(5));
+        }
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
+        Ok(())
+    }
+
+    /// Asks for every agency that a test needs. Only what makes every test useless is an error: the rest is for the tests.
+    pub fn check(&self) -> Result<(), Unfit> {
+        if self.credential.is_some() {
+            return Ok(());
+        }
+        for agency in (1..least_agencies()).chain([self.agencies]) {
+            let Ok(mut wire) = self.connect() else { return Ok(()) };
+            match wire.send(&hello(1, agency, "")).read() {
+                Seen::Refused { code: 5, .. } => return Err(Unfit::NoAgency(agency)),
+                Seen::Refused { code: 8, .. } => return Err(Unfit::AsksForCredentials),
+                Seen::Welcome { stored: 0, state: 0, .. } => {}
+                Seen::Welcome { stored, state, .. } => return Err(Unfit::NotEmpty { agency, stored, state }),
+                _ => return Ok(()),
+            }
         }
         Ok(())
     }

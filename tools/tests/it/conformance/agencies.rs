@@ -42,6 +42,14 @@ fn our_agency_without_hello_meets_those_of_a_simple_agency() {
 }
 
 #[test]
+fn an_agency_that_can_not_be_started_is_one_line_that_says_why() {
+    let (output, table) = test(&[], &["./no-such-agency"]);
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), table.as_str(), line.lines().count()), (Some(1), "", 1), "{line}");
+    assert!(line.contains("./no-such-agency: the agency can't be started: No such file"), "{line}");
+}
+
+#[test]
 fn the_python_agency_meets_every_requirement() {
     let (output, table) = test_python(&example());
     conforms(&output, &table, &["A-10"]);

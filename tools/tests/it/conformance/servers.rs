@@ -1,9 +1,13 @@
 //! Servers under test: this project's, and one in Python that is wrong if asked.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 
-use loteria_tools::Programs;
+use loteria_tools::{Process, Programs};
 
 use super::{breaks, conformance, conforms, lasting_port, server_double, with_verdict};
 use crate::loteria;
@@ -124,4 +128,51 @@ fn a_round_with_too_few_agencies_is_refused_with_the_number() {
     let output = loteria(&["conformance", "server", "127.0.0.1:1", "--agencies", "5"]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && error.contains("must have at least "), "{error}");
+}
+
+/// The line on standard error of a run that ends before its first test.
+#[track_caller]
+fn refusal(options: &[&str]) -> String {
+    let (output, table) = conformance(options);
+    assert_eq!((output.status.code(), table.as_str()), (Some(1), ""));
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    line
+}
+
+#[test]
+fn a_server_that_can_not_be_tested_is_one_line_that_says_why() {
+    let (folder, port) = (tempfile::tempdir().expect("a folder"), lasting_port());
+    let address = format!("127.0.0.1:{port}");
+    let line = refusal(&["server", &address]);
+    assert!(line.contains("refused") && line.contains("start it first, or give --command"), "{line}");
+    let line = refusal(&["server", &address, "--command", "echo full; exit 3"]);
+    assert!(line.contains("its last line is \"full\""), "{line}");
+
+    let start = |agencies: &str, credential: &str| {
+        let journal = folder.path().join("journal");
+        let arguments = ["--agencies", agencies, "--credential", credential, "--journal"];
+        let mut command = Command::new("python3");
+        command.arg(server_double()).args(["--port", &port.to_string()]).args(arguments).arg(journal);
+        let process = Process::start(&mut command, |_| ()).expect("started");
+        let until = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(&address).is_err() {
+            assert!(Instant::now() < until, "it does not listen");
+            thread::sleep(Duration::from_millis(5));
+        }
+        process
+    };
+    let server = start(AGENCIES, "secreto");
+    assert!(refusal(&["server", &address, "--agencies", AGENCIES]).contains("--credential"));
+    drop(server);
+    let server = start(AGENCIES, "");
+    assert!(refusal(&["server", &address, "--agencies", "61"]).contains("it has no agency 61"));
+    let mut agency = TcpStream::connect(&address).expect("connected");
+    // Hello of agency 2, AllBetsSent, RequestWinners, and a Hello behind them, whose Welcome tells that they were read.
+    let hello = [0, 8, 0, 1, 0, 0, 0, 2, 0, 0];
+    agency.write_all(&[&hello[..], &[0, 5, 0, 6], &hello].concat()).expect("sent");
+    agency.read_exact(&mut [0; 22]).expect("two Welcomes");
+    let line = refusal(&["server", &address, "--agencies", AGENCIES]);
+    assert!(line.contains("agency 2 has 0 bets and state 1; start the server with an empty round"), "{line}");
+    drop(server);
 }
