@@ -2,7 +2,7 @@
 
 use super::{Server, refuses, stores, welcomed};
 use crate::conformance::report::{Unmet, Verdict, ensure, must};
-use crate::conformance::wire::{ACK, Seen, batch, checksum, hello, refused};
+use crate::conformance::wire::{ACK, Bet, Seen, batch, checksum, hello, refused};
 
 pub fn version_1(server: &Server, agency: u32) -> Verdict {
     let mut wire = server.connect()?;
@@ -47,7 +47,14 @@ pub fn words_of_refusals(server: &Server, agency: u32) -> Verdict {
     let is_refused = matches!(no_such, Seen::Refused { position: Some(0), .. });
     ensure(is_refused, "a Hello of no agency: Refused, position 0", no_such)?;
     welcomed(&mut wire, agency)?;
-    must("after a Hello of version 1", &refused(1, 2), &wire.send(&third).read())
+    must("after a Hello of version 1", &refused(1, 2), &wire.send(&third).read())?;
+    let name = Bet { last_name: vec![0xff], ..server.bet(agency, 1) };
+    let mut malformed = server.connect()?;
+    let welcome = malformed.send(&hello(2, agency, "")).read();
+    ensure(matches!(welcome, Seen::Welcome { .. }), "a Welcome", welcome)?;
+    let expected = Seen::Refused { code: 3, position: Some(2) };
+    let seen = malformed.send(&batch(&[server.bet(agency, 1), name])).read();
+    must("a name of the second bet is not UTF-8", &expected, &seen)
 }
 
 pub fn repeated(server: &Server, agency: u32) -> Verdict {
