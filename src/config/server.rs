@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use log::LevelFilter;
+use thiserror::Error;
 
 use super::Kind::{Path, Text, Whole};
 use super::database::{self, DatabaseConfig};
@@ -142,6 +143,10 @@ config! {
     }
 }
 
+#[derive(Debug, Error)]
+#[error("{:?} is set twice; keep one of the two", Excerpt(.0))]
+struct SetTwice<'a>(&'a str);
+
 /// Reads section `DEFAULT` and the lines before any section, in capitals as Python's `configparser` does not tell them apart,
 /// and section `AGENCIES`.
 fn parse_ini(text: &str) -> Result<FileSettings, String> {
@@ -150,9 +155,15 @@ fn parse_ini(text: &str) -> Result<FileSettings, String> {
     if let Some(name) = ini.sections().flatten().find(|name| *name != "DEFAULT" && !agencies::is_section(name)) {
         return Err(format!("section {:?} is not one that is read, they are DEFAULT and AGENCIES", Excerpt(name)));
     }
-    let sections = [ini.section(None::<String>), ini.section(Some("DEFAULT"))];
-    let pairs = sections.into_iter().flatten().flat_map(|section| section.iter());
-    let values = pairs.map(|(name, value)| (name.to_ascii_uppercase(), value.to_owned())).collect();
+    let mut values = BTreeMap::new();
+    for (_, section) in ini.iter().filter(|(name, _)| name.is_none_or(|name| !agencies::is_section(name))) {
+        for (name, value) in section.iter() {
+            // One of the two would be ignored, and it may be the one that was edited.
+            if values.insert(name.to_ascii_uppercase(), value.to_owned()).is_some() {
+                return Err(SetTwice(name).to_string());
+            }
+        }
+    }
     Ok(FileSettings { values, agencies: agencies::entries_of(&ini) })
 }
 
@@ -170,5 +181,25 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits::from_settings(&Settings::new(&PROGRAM, [])).expect("every default is valid")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_set_twice_is_named_and_none_is_ignored() {
+        for text in [
+            "A = 1\nA = 2\n",
+            "[DEFAULT]\nA = 1\na = 1\n",
+            "A = 1\n[DEFAULT]\nA = 2\n",
+            "[DEFAULT]\nA=1\n[DEFAULT]\nA=2\n",
+        ] {
+            let error = parse_ini(text).err();
+            assert!(error.as_ref().is_some_and(|error| error.contains("is set twice")), "{text:?}: {error:?}");
+        }
+        let file = parse_ini("A = 1\n[DEFAULT]\nB = 2\n[AGENCIES]\nA = 1\n[DEFAULT]\nC = 3\n").expect("no key twice");
+        assert_eq!(file.values.keys().collect::<Vec<_>>(), ["A", "B", "C"]);
     }
 }
