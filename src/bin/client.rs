@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use loteria::client::conversation::Conclusion;
+use loteria::client::conversation::{Conclusion, Failure};
 use loteria::client::interrupt::Interrupt;
+use loteria::client::source::SourceError;
 use loteria::client::{ClientError, agency, echo};
 use loteria::config::client::{ClientConfig, Mode, PROGRAM};
-use loteria::config::{ConfigError, MAX_CREDENTIAL_BYTES, show_duration};
+use loteria::config::{ConfigError, EX_CONFIG, MAX_CREDENTIAL_BYTES, show_duration};
 use loteria::{event, logging, protocol};
 use thiserror::Error;
 
@@ -50,6 +51,9 @@ fn log_end(ended: Result<(), ExitError>) -> ExitCode {
             event!(Error, "exit", fail, "error": error);
             match error {
                 ExitError::Config(error) | ExitError::Client(ClientError::Tls(error)) => error.exit_code(),
+                ExitError::Client(ClientError::Failed(Failure::Source(SourceError::Variable { .. }))) => {
+                    ExitCode::from(EX_CONFIG)
+                }
                 ExitError::Signals(_) | ExitError::Client(_) => ExitCode::FAILURE,
             }
         }

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::bet::{Bet, Day, InvalidBet, RowError, RowFault, Rows, Tally};
 use crate::buffer::Buffer;
 use crate::config::client::{BetVariables, BetsFrom};
+use crate::logging::Excerpt;
 use crate::protocol::{self, Batch};
 
 /// The bets of one agency, in order, each valid.
@@ -108,10 +109,12 @@ pub enum SourceError {
         error: RowError,
     },
     /// The bet of the environment is not valid.
-    #[error("{variable}: {fault}")]
+    #[error("{variable}: {:?}: {fault}", Excerpt(value))]
     Variable {
         /// The variable that is wrong.
         variable: &'static str,
+        /// Its value.
+        value: String,
         /// The reason.
         fault: InvalidBet,
     },
@@ -272,17 +275,16 @@ impl OneBet {
         let BetVariables { first_name, last_name, document, birthdate, number } = &self.variables;
         let fields = [first_name, last_name, document, birthdate, number].map(|text| text.as_bytes());
         let bet = Bet::parse(self.agency, fields).and_then(|bet| bet.validate(Day::today()).map(|()| bet));
-        bet.map_err(|fault| SourceError::Variable { variable: variable_of(fault), fault })
-    }
-}
-
-fn variable_of(fault: InvalidBet) -> &'static str {
-    match fault {
-        InvalidBet::FirstName(_) => "NOMBRE",
-        InvalidBet::LastName(_) => "APELLIDO",
-        InvalidBet::Document => "DOCUMENTO",
-        InvalidBet::Birthdate => "NACIMIENTO",
-        InvalidBet::Number => "NUMERO",
+        bet.map_err(|fault| {
+            let (variable, value) = match fault {
+                InvalidBet::FirstName(_) => ("NOMBRE", first_name),
+                InvalidBet::LastName(_) => ("APELLIDO", last_name),
+                InvalidBet::Document => ("DOCUMENTO", document),
+                InvalidBet::Birthdate => ("NACIMIENTO", birthdate),
+                InvalidBet::Number => ("NUMERO", number),
+            };
+            SourceError::Variable { variable, value: value.clone(), fault }
+        })
     }
 }
 

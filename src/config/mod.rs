@@ -50,7 +50,7 @@ pub use program::Program;
 pub use settings::Settings;
 
 /// Exit code of a program whose configuration has an error: EX_CONFIG of sysexits(3head).
-const EX_CONFIG: u8 = 78;
+pub const EX_CONFIG: u8 = 78;
 
 /// An error of the configuration.
 #[derive(Debug, Error, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Exercise 5: each agency sends the one bet of its environment.
 
 use crate::fixture::by_hand::{OPEN, hello, welcome};
-use crate::fixture::{ONE_BET, ROW, Server, misconfigured, refusal, run, start, succeeded};
+use crate::fixture::{ONE_BET, ROW, Server, misconfigured, run, start, succeeded};
 
 #[test]
 fn the_bet_is_stored_and_both_programs_say_so() {
@@ -90,7 +90,7 @@ fn an_invalid_variable_of_the_bet_is_named_with_the_values_that_are_valid() {
         ("NUMERO", "siete", "0 and 9999"),
         ("NUMERO", "99999999999999999999", "0 and 9999"),
     ] {
-        let error = refusal(server.agency(1).envs(ONE_BET).env(variable, value));
+        let error = misconfigured(server.agency(1).envs(ONE_BET).env(variable, value));
         assert!(error.starts_with(variable) && error.contains(valid), "{variable} {value}: {error}");
     }
     assert_eq!(server.bets(), "");
