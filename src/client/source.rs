@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use thiserror::Error;
 
@@ -100,6 +102,15 @@ pub enum SourceError {
         /// The system's error.
         error: io::Error,
     },
+    /// Another program wrote to the file.
+    #[error(
+        "{} was changed while it was read, so bets of two files may be stored; nothing was closed: start the agency again, \
+         which compares the file with what is stored", path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// A row is no valid bet.
     #[error("{} {error}", path.display())]
     Row {
@@ -169,7 +180,10 @@ pub fn open(from: &BetsFrom, agency: u32) -> Result<Box<dyn BetSource>, SourceEr
 pub struct BetFile {
     path: PathBuf,
     agency: u32,
-    rows: Rows<File>,
+    rows: Rows<Arc<File>>,
+    file: Arc<File>,
+    /// `None` once it was read whole: what becomes of it then does not matter.
+    opened_as: Contents,
     /// The bets in front of the next one.
     taken: Tally,
 }
@@ -180,20 +194,27 @@ impl BetFile {
     /// # Errors
     /// [`SourceError::Missing`], [`SourceError::Io`].
     pub fn open(path: &Path, agency: u32) -> Result<BetFile, SourceError> {
-        Ok(BetFile { path: path.to_owned(), agency, rows: open_rows(path, agency)?, taken: Tally::default() })
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => SourceError::Missing { path: path.to_owned() },
+            _ => SourceError::Io { path: path.to_owned(), error },
+        };
+        let file = Arc::new(File::open(path).map_err(failed)?);
+        if file.metadata().map_err(failed)?.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
+        let opened_as = contents_of(&file).map_err(failed)?;
+        let rows = Rows::new(Arc::clone(&file), Some(agency), Day::today());
+        Ok(BetFile { path: path.to_owned(), agency, rows, file, opened_as, taken: Tally::default() })
     }
 }
 
-fn open_rows(path: &Path, agency: u32) -> Result<Rows<File>, SourceError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => SourceError::Missing { path: path.to_owned() },
-        _ => SourceError::Io { path: path.to_owned(), error },
-    };
-    let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        return Err(failed(io::ErrorKind::IsADirectory.into()));
-    }
-    Ok(Rows::new(file, Some(agency), Day::today()))
+/// The length of a file and the time of its last change; `None` of a pipe, which is written to while it is read.
+type Contents = Option<(u64, SystemTime)>;
+
+fn contents_of(file: &File) -> io::Result<Contents> {
+    let metadata = file.metadata()?;
+    let contents = || metadata.modified().map(|modified| (metadata.len(), modified));
+    metadata.is_file().then(contents).transpose()
 }
 
 impl SourceError {
@@ -210,8 +231,7 @@ impl SourceError {
 impl BetSource for BetFile {
     fn resume_after(&mut self, stored: Tally) -> Result<(), SourceError> {
         if stored.bets < self.taken.bets {
-            self.rows = open_rows(&self.path, self.agency)?;
-            self.taken = Tally::default();
+            *self = BetFile::open(&self.path, self.agency)?;
         }
         let mut unsent = Buffer::new();
         while self.taken.bets < stored.bets {
@@ -229,7 +249,11 @@ impl BetSource for BetFile {
 
     #[inline(always)]
     fn peek(&mut self) -> Result<Option<Bet<'_>>, SourceError> {
-        self.rows.peek().map_err(|error| SourceError::of_row(&self.path, error))
+        match self.rows.peek() {
+            // Behind the last bet the agency closes, and the stored bets must be those of one file then.
+            Ok(None) => check_unchanged(&self.path, &self.file, self.opened_as.take()).map(|()| None),
+            peeked => peeked.map_err(|error| SourceError::of_row(&self.path, error)),
+        }
     }
 
     #[inline(always)]
@@ -248,6 +272,12 @@ impl BetSource for BetFile {
     fn is_whole_agency(&self) -> bool {
         true
     }
+}
+
+#[cold]
+fn check_unchanged(path: &Path, file: &File, opened_as: Contents) -> Result<(), SourceError> {
+    let now = contents_of(file).map_err(|error| SourceError::Io { path: path.to_owned(), error })?;
+    if opened_as.is_none() || opened_as == now { Ok(()) } else { Err(SourceError::Changed { path: path.to_owned() }) }
 }
 
 /// The bet of exercise 5, from five environment variables.

@@ -40,6 +40,24 @@ fn a_file_that_is_changed_in_mid_round_is_refused() {
 }
 
 #[test]
+fn a_file_that_is_changed_while_it_is_sent_is_not_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let before = rows(40_000);
+    let half = before[..before.len() / 2].rfind('\n').expect("a row");
+    // Every row that the agency reads is valid.
+    for after in [before.replace("1999", "1998"), before[..=half].to_owned()] {
+        let server = Server::start(1);
+        let mut agency = crate::fixture::agency(folder.path(), 1, server.port, &before);
+        let agency = start(agency.env("CLI_BATCH_PERIOD", "2ms"));
+        wait_for(&agency, "action: apuesta_enviada");
+        // In place, as an editor or `cat > file` does.
+        std::fs::write(folder.path().join("agency-1.csv"), after).expect("written");
+        fails_with(agency, "was changed while it was read");
+        assert!(server.stop().lines_with("cierre_agencia").is_empty());
+    }
+}
+
+#[test]
 fn of_two_programs_with_different_files_the_bets_of_one_are_stored() {
     for _ in 0..5 {
         let server = Server::start(1);
