@@ -55,7 +55,7 @@ pub enum Failure {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The server refused a request.
-    #[error("the server refuses{}, code {}: {code}", of_bet(*bet), *code as u16)]
+    #[error("the server refuses{}, code {}: {code}{}", of_bet(*bet), *code as u16, remedy(*code))]
     Refused {
         /// Reason of the refusal.
         code: ErrorCode,
@@ -70,7 +70,8 @@ pub enum Failure {
     Unexpected,
     /// The server has fewer bets than it had acknowledged, or than its last Welcome counted.
     #[error(
-        "the server has {stored} bets of this agency, and {known} were stored before: its files were replaced or lost"
+        "the server has {stored} bets of this agency, and {known} were stored before: its files were replaced or lost; \
+         restore them, or start the agency again if a new round has begun"
     )]
     CountWentBack {
         /// Number of stored bets, as the server says now.
@@ -96,6 +97,15 @@ pub enum Failure {
 
 fn of_bet(bet: Option<u64>) -> String {
     bet.map_or_else(String::new, |bet| format!(" bet {bet} of this agency"))
+}
+
+/// The setting that is probably wrong.
+fn remedy(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::NoSuchAgency => "; see CLI_ID, and NUM_AGENCIES of the server",
+        ErrorCode::Credential => "; see CLI_AGENCY_CREDENTIAL",
+        _ => "",
+    }
 }
 
 impl Failure {

@@ -82,7 +82,7 @@ fn a_bets_file_that_cannot_be_read_is_named_with_its_key() {
 fn an_agency_above_num_agencies_is_told_so() {
     let central = Server::start(2);
     let error = refusal(&mut central.agency_with_rows(3, "Ana,Paz,1,2000-01-01,7574\n"));
-    assert_names(&error, &["code 5", "no such agency"]);
+    assert_names(&error, &["code 5", "no such agency; see CLI_ID, and NUM_AGENCIES of the server"]);
     assert_eq!(central.bets(), "");
 }
 
