@@ -230,7 +230,7 @@ impl<L: Ledger> Reactor<L> {
     fn show(&mut self, now: Instant) {
         if let Some(admin) = &mut self.admin {
             self.readiness.admin.drain(..).for_each(|(token, is_readable)| admin.note_ready(token, is_readable));
-            admin.turn(&self.server, self.readiness.poll.registry(), now);
+            admin.turn(&mut self.server, self.readiness.poll.registry(), now);
         }
         if let Some(notifier) = &mut self.notifier {
             notifier.update(self.server.central(), now);
