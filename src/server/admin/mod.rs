@@ -31,7 +31,7 @@ use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::{Interest, Registry, Token};
 
@@ -82,18 +82,25 @@ pub(super) fn is_of_admin(token: Token) -> bool {
 }
 
 impl Admin {
-    /// The admin port over `listener`, which does not block. `storage` is the file of bets.
+    /// The admin port over `listener`, which does not block. `storage` is the file of bets, and `drawn_at` the time of a
+    /// former run's draw.
     ///
     /// # Errors
     /// The system's.
-    pub fn new(listener: TcpListener, storage: PathBuf, central: &Central, registry: &Registry) -> io::Result<Admin> {
+    pub fn new(
+        listener: TcpListener,
+        storage: PathBuf,
+        drawn_at: Option<SystemTime>,
+        central: &Central,
+        registry: &Registry,
+    ) -> io::Result<Admin> {
         let mut listener = mio::net::TcpListener::from_std(listener);
         registry.register(&mut listener, Token(LISTENER), Interest::READABLE)?;
         Ok(Admin {
             listener: Listener::new(listener),
             clients: (0..MAX_CLIENTS).map(|_| None).collect(),
             ready: VecDeque::new(),
-            views: Views::new(storage, central, Instant::now()),
+            views: Views::new(storage, drawn_at, central, Instant::now()),
             buffer: vec![0; READ_BYTES],
             plain: Vec::new(),
         })

@@ -155,7 +155,7 @@ fn the_admin_port_answers_while_a_commit_is_in_flight() {
         let door = Door { address: ([127, 0, 0, 1], port).into(), backlog: 16 };
         let server = turn::Server::new(central, Stuck, 1 << 17);
         let mut reactor = Reactor::new(door, signals, server, minute, || ()).expect("a loop");
-        reactor.serve_admin(admin, PathBuf::from("bets.csv")).expect("it is registered");
+        reactor.serve_admin(admin, PathBuf::from("bets.csv"), None).expect("it is registered");
         reactor.run()
     });
     assert_eq!(http::get(&admin_address, "/healthz").expect("a response").status, 200, "it listens now");
