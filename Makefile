@@ -98,9 +98,10 @@ fmt: ## Format the code
 	$(CARGO) fmt --all
 .PHONY: fmt
 
-lint: ## Run rustfmt, clippy, rustdoc and shellcheck, and check that fuzz/Cargo.lock is up to date
+lint: ## Run rustfmt, clippy (also without TLS), rustdoc and shellcheck, and check that fuzz/Cargo.lock is up to date
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --features postgres
 	shellcheck -x *.sh tests/*.sh tests/docker/*.sh deploy/cluster/*.sh .ci/*
 	$(CARGO) metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::thread;
+use std::time::SystemTime;
 
 use loteria::central::credentials::Credentials;
 use loteria::central::{Central, Limits, Restore};
@@ -81,8 +82,8 @@ fn run() -> Result<reactor::Stop, ServerError> {
     if let Some(database) = &config.database {
         return share(&config, database, tls, signals);
     }
-    let (lottery, ledger) = recover(&config)?;
-    let stop = serve(&config, lottery, ledger, tls, signals)?;
+    let (lottery, ledger, drawn_at) = recover(&config)?;
+    let stop = serve(&config, lottery, drawn_at, ledger, tls, signals)?;
     event!(Info, "close_storage", success, "file": config.storage_filepath.display());
     Ok(stop)
 }
@@ -98,7 +99,7 @@ fn share(
     let address = postgres::Address::new(database)?;
     let terms = Terms { agencies: config.num_agencies, winning_number: config.winning_number };
     let ledger = postgres::start(address, terms).map_err(ServerError::SetUp)?;
-    let stop = serve(config, new_lottery(config), ledger, tls, signals)?;
+    let stop = serve(config, new_lottery(config), None, ledger, tls, signals)?;
     event!(Info, "close_storage", success, "url": database.url);
     Ok(stop)
 }
@@ -112,6 +113,7 @@ fn share(_: &ServerConfig, _: &DatabaseConfig, _: Option<Acceptor>, _: Signals) 
 fn serve(
     config: &ServerConfig,
     lottery: Lottery,
+    drawn_at: Option<SystemTime>,
     ledger: impl Ledger,
     tls: Option<Acceptor>,
     signals: Signals,
@@ -131,15 +133,21 @@ fn serve(
     let reactor = Reactor::new(door, signals, server, config.reminder_interval, read_level_again);
     let mut reactor = reactor.map_err(ServerError::SetUp)?;
     if let Some(address) = config.admin_address {
-        serve_admin(&mut reactor, address, config).map_err(|error| ServerError::Admin { address, error })?;
+        let served = serve_admin(&mut reactor, address, config, drawn_at);
+        served.map_err(|error| ServerError::Admin { address, error })?;
     }
     Ok(reactor.run()?)
 }
 
-fn serve_admin<L: Ledger>(reactor: &mut Reactor<L>, address: SocketAddr, config: &ServerConfig) -> std::io::Result<()> {
+fn serve_admin<L: Ledger>(
+    reactor: &mut Reactor<L>,
+    address: SocketAddr,
+    config: &ServerConfig,
+    drawn_at: Option<SystemTime>,
+) -> std::io::Result<()> {
     let listener = server::listen(address, ADMIN_BACKLOG)?;
     let address = listener.local_addr()?;
-    reactor.serve_admin(listener, config.storage_filepath.clone())?;
+    reactor.serve_admin(listener, config.storage_filepath.clone(), drawn_at)?;
     event!(Info, "listen_admin", success, "ip": address.ip(), "port": address.port());
     Ok(())
 }
@@ -221,8 +229,8 @@ fn new_lottery(config: &ServerConfig) -> Lottery {
     Lottery::new(config.num_agencies).with_winning_number(config.winning_number)
 }
 
-/// The round and its ledger as the last run left them.
-fn recover(config: &ServerConfig) -> Result<(Lottery, FileLedger<DiskFile>), ServerError> {
+/// The round and its ledger as the last run left them, and the time of its draw.
+fn recover(config: &ServerConfig) -> Result<(Lottery, FileLedger<DiskFile>, Option<SystemTime>), ServerError> {
     let files = file::open(&config.storage_filepath)?;
     let mut restore = Restore::new(new_lottery(config));
     let (ledger, summary) = FileLedger::recover(files, config.storage_sync, &mut restore)?;
@@ -231,5 +239,5 @@ fn recover(config: &ServerConfig) -> Result<(Lottery, FileLedger<DiskFile>), Ser
     if summary.is_drawn_now {
         event!(Info, "sorteo", success);
     }
-    Ok((restore.finish(), ledger))
+    Ok((restore.finish(), ledger, summary.drawn_at))
 }

@@ -68,8 +68,8 @@ config! {
         storage_filepath: PathBuf = "STORAGE_FILEPATH", "./bets.csv";
         /// always: acknowledged bets survive a power loss; never: they survive only the death of the process
         storage_sync: SyncPolicy = "STORAGE_SYNC", "always";
-        /// address of the admin port: a page, /status.json, /metrics and /healthz over HTTP, for whoever reaches it;
-        /// if not set, there is none
+        /// address of the admin port: a page, /status.json, /metrics and /healthz over HTTP, and over HTTPS with
+        /// TLS_CERTIFICATE_FILE, for whoever reaches it; if not set, there is none
         admin_address: Option<SocketAddr> = "ADMIN_ADDRESS", "";
     } and {
         /// Credential of each agency; if there are none, any client may act as any agency.

@@ -84,7 +84,7 @@ pub(super) fn client(settings: &Settings) -> Result<Option<TlsClient>, ConfigErr
 }
 
 /// The host in `host:port`. An address of IPv6 stands in brackets there, and not in a certificate.
-fn host_of(address: &str) -> String {
+pub fn host_of(address: &str) -> String {
     let address = address.trim();
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     host.trim_start_matches('[').trim_end_matches(']').to_owned()

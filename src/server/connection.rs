@@ -164,6 +164,17 @@ impl<S: Socket> Connection<S> {
         self.transport.send(bytes, &mut self.socket).map_or_else(Written::Broken, Written::Bytes)
     }
 
+    /// Sends what the transport has to say for itself, as far as the socket takes it.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if self.transport.has_output() {
+            self.transport.send(&[], &mut self.socket)?;
+        }
+        Ok(())
+    }
+
     /// Ends this side, as far as the socket has room for it. False if the connection can be closed at once.
     pub fn linger(&mut self, now: Instant) -> bool {
         self.end_due.get_or_insert(now + LINGER);

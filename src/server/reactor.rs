@@ -7,7 +7,7 @@
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -160,13 +160,19 @@ impl<L: Ledger> Reactor<L> {
         })
     }
 
-    /// Serves the admin port over `listener`, which does not block. `storage` is the file of bets.
+    /// Serves the admin port over `listener`, which does not block. `storage` is the file of bets, and `drawn_at` the time
+    /// of a former run's draw.
     ///
     /// # Errors
     /// The system's.
-    pub fn serve_admin(&mut self, listener: std::net::TcpListener, storage: PathBuf) -> io::Result<()> {
+    pub fn serve_admin(
+        &mut self,
+        listener: std::net::TcpListener,
+        storage: PathBuf,
+        drawn_at: Option<SystemTime>,
+    ) -> io::Result<()> {
         let (central, registry) = (self.server.central(), self.readiness.poll.registry());
-        self.admin = Some(Admin::new(listener, storage, central, registry)?);
+        self.admin = Some(Admin::new(listener, storage, drawn_at, central, registry)?);
         Ok(())
     }
 
@@ -230,7 +236,7 @@ impl<L: Ledger> Reactor<L> {
     fn show(&mut self, now: Instant) {
         if let Some(admin) = &mut self.admin {
             self.readiness.admin.drain(..).for_each(|(token, is_readable)| admin.note_ready(token, is_readable));
-            admin.turn(&self.server, self.readiness.poll.registry(), now);
+            admin.turn(&mut self.server, self.readiness.poll.registry(), now);
         }
         if let Some(notifier) = &mut self.notifier {
             notifier.update(self.server.central(), now);

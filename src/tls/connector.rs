@@ -31,7 +31,8 @@ impl Connector {
         let roots = files::authorities(&settings.ca)?;
         let parse = |name: &String| {
             ServerName::try_from(name.clone()).map_err(|_| ConfigError::Invalid {
-                place: "tls.serverName (CLI_TLS_SERVER_NAME), or else the host of server.address".to_owned(),
+                place: "the server's name (tls.serverName, CLI_TLS_SERVER_NAME), or else the host of its address"
+                    .to_owned(),
                 value: name.clone(),
                 valid: "a DNS name or an IP address, as the server's certificate has it".to_owned(),
             })

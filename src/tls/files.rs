@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -12,6 +13,10 @@ use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore};
 use thiserror::Error as ErrorText;
 
 use crate::config::{ConfigError, read_secret};
+use crate::event;
+
+/// Days before its end from which on a certificate is warned about.
+const DAYS_OF_WARNING: u32 = 30;
 
 /// Reason why a file is of no use.
 #[derive(Debug, ErrorText)]
@@ -52,7 +57,11 @@ pub(super) fn authorities(path: &Path) -> Result<RootCertStore, ConfigError> {
 /// The chain of certificates in the file `certificate`, the own one first, and its key in the file `key`.
 pub(super) fn identity(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, ConfigError> {
     let chain = certificates(certificate)?;
-    check_validity(&chain[0], provider).map_err(|fault| fault.of(certificate))?;
+    let days_left = days_left(&chain[0], provider).map_err(|fault| fault.of(certificate))?;
+    if let Some(days_left) = days_left {
+        event!(Warn, "tls_expiry", success, "file": certificate.display(), "days_left": days_left,
+            "advice": "make a new certificate before this one expires");
+    }
     let bytes = read_secret(key).map_err(|error| FileFault::from(error).of(key))?;
     let private = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| FileFault::NoKey.of(key))?;
     CertifiedKey::from_der(chain, private, provider).map_err(|error| match error {
@@ -72,18 +81,26 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError
     Ok(certificates)
 }
 
-/// Finds out early what every peer would say. Its issuer is not known here.
-fn check_validity(certificate: &CertificateDer<'_>, provider: &CryptoProvider) -> Result<(), FileFault> {
+/// Days until a certificate, which is valid now, expires, if they are few. It finds out early what every peer would say.
+fn days_left(certificate: &CertificateDer<'_>, provider: &CryptoProvider) -> Result<Option<u32>, FileFault> {
+    const DAY: Duration = Duration::from_secs(86_400);
     let parsed = ParsedCertificate::try_from(certificate).map_err(FileFault::Certificate)?;
-    let algorithms = provider.signature_verification_algorithms.all;
+    let now = Duration::from_secs(UnixTime::now().as_secs());
+    let is_valid_in = |days| check_validity(&parsed, UnixTime::since_unix_epoch(now + DAY * days), provider);
+    is_valid_in(0)?;
+    Ok((0..DAYS_OF_WARNING).find(|&days| is_valid_in(days + 1).is_err()))
+}
+
+/// Checks the dates of a certificate. Its issuer is not known here.
+fn check_validity(
+    certificate: &ParsedCertificate<'_>,
+    at: UnixTime,
+    provider: &CryptoProvider,
+) -> Result<(), FileFault> {
+    let (algorithms, no_roots) = (provider.signature_verification_algorithms.all, RootCertStore::empty());
     // With no authority at all, the dates are checked first.
-    let verified = rustls::client::verify_server_cert_signed_by_trust_anchor(
-        &parsed,
-        &RootCertStore::empty(),
-        &[],
-        UnixTime::now(),
-        algorithms,
-    );
+    let verified =
+        rustls::client::verify_server_cert_signed_by_trust_anchor(certificate, &no_roots, &[], at, algorithms);
     match verified {
         Err(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
             Err(FileFault::Expired)

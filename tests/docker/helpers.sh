@@ -122,3 +122,16 @@ answer_due() {
   # shellcheck disable=SC2086  # One argument for each document.
   [[ -z $documents ]] || printf '%08x' $documents
 }
+
+# Reads the file, because the log is long when a batch is one bet.
+has_stored() { (($(docker exec server sh -c "wc -l <bets.csv") >= $1)); }
+all_are_sending() {
+  docker exec server sh -c 'for agency in 1 2 3 4 5; do grep -q "^$agency," bets.csv || exit; done'
+}
+
+# in_mid_round: some bets are not stored yet.
+in_mid_round() {
+  local stored
+  stored=$(bets_of_server | wc -l)
+  ((stored < $(cat "${ALL_BETS[@]}" | wc -l))) || { echo "all $stored bets are stored"; return 1; }
+}

@@ -1,5 +1,5 @@
-//! Five honest agencies among 300 hostile connections, which send bytes one by one, hang, lie about lengths, never read
-//! or send garbage, and come back as soon as they are closed.
+//! Five honest agencies among 360 hostile connections, which send bytes one by one, hang, lie about lengths, never read,
+//! send garbage or begin handshakes that are none, and come back as soon as they are closed.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -20,12 +20,13 @@ const HONEST: u32 = 5;
 /// The agency whose credential the hostile connections have.
 const TRAITOR: u32 = HONEST + 1;
 const BETS: u32 = 3000;
-/// Connections of each of the five kinds.
+/// Connections of each of the six kinds.
 const OF_EACH_KIND: usize = 60;
+const KINDS: usize = 6;
 
 /// The bound on the server's memory: itself and its agencies, and for each hostile connection a partial message, unread
 /// replies, and the slack of buffers that grow in steps.
-const MEMORY_KIB: u64 = 24 * 1024 + 5 * OF_EACH_KIND as u64 * (64 + 64 + 32);
+const MEMORY_KIB: u64 = 24 * 1024 + (KINDS * OF_EACH_KIND) as u64 * (64 + 64 + 32);
 
 /// The next bytes of a kind of hostile connection. `step` counts from 0 on each connection.
 type Says = fn(step: u64, random: &mut Rng) -> Vec<u8>;
@@ -60,6 +61,16 @@ fn garbage(_: u64, random: &mut Rng) -> Vec<u8> {
     (0..random.usize(..2000)).map(|_| random.u8(..)).collect()
 }
 
+/// The first bytes of a handshake, on a connection that is not over TLS: it goes on as garbage, or does not.
+fn shake_hands_badly(step: u64, random: &mut Rng) -> Vec<u8> {
+    let beginnings: [&[u8]; 3] = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 252], &[0x16, 3, 1, 255, 255], &[0x16, 3, 1, 0, 5]];
+    match step {
+        0 => beginnings[random.usize(..3)].to_vec(),
+        _ if random.bool() => (0..random.usize(..20)).map(|_| random.u8(..)).collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn secret(agency: u32) -> String {
     format!("palabra-{agency}")
 }
@@ -68,14 +79,35 @@ fn hello_as(agency: u32) -> Vec<u8> {
     hello_with(agency, secret(agency).as_bytes())
 }
 
+/// A kind of hostile connection.
+#[derive(Clone, Copy)]
+struct Kind {
+    says: Says,
+    reads: bool,
+    /// It is over TLS where the others are.
+    completes_handshakes: bool,
+}
+
+impl Kind {
+    const fn new(says: Says) -> Kind {
+        Kind { says, reads: true, completes_handshakes: true }
+    }
+
+    fn connect(self, port: u16) -> Option<Stream> {
+        let socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        Some(if self.completes_handshakes { Wire::to_server(socket).0 } else { Stream::new(socket, None) })
+    }
+}
+
 /// Keeps [`OF_EACH_KIND`] connections of a kind busy and counts them in `had`, for as long as the test keeps that.
-fn attack(port: u16, says: Says, reads: bool, seed: u64, had: &Weak<AtomicUsize>) {
+fn attack(port: u16, kind: Kind, seed: u64, had: &Weak<AtomicUsize>) {
+    let Kind { says, reads, .. } = kind;
     let mut random = Rng::with_seed(seed);
     let mut connections: Vec<Option<(Stream, u64)>> = (0..OF_EACH_KIND).map(|_| None).collect();
     while had.strong_count() > 0 {
         for slot in &mut connections {
             let Some((stream, step)) = slot else {
-                *slot = TcpStream::connect(("127.0.0.1", port)).ok().map(|stream| (Wire::to_server(stream).0, 0));
+                *slot = kind.connect(port).map(|stream| (stream, 0));
                 if let Some(((stream, _), had)) = slot.as_ref().zip(had.upgrade()) {
                     stream.set_nonblocking(true).expect("set");
                     had.fetch_add(1, Ordering::Relaxed);
@@ -125,12 +157,18 @@ fn play(log_to: fn(&mut Command), check: fn(&Server)) {
         }
         log_to(command);
     });
-    let kinds: [(Says, bool); 5] =
-        [(drip, true), (hang, true), (lie, true), (ask_and_never_read, false), (garbage, true)];
+    let kinds: [Kind; KINDS] = [
+        Kind::new(drip),
+        Kind::new(hang),
+        Kind::new(lie),
+        Kind { reads: false, ..Kind::new(ask_and_never_read) },
+        Kind::new(garbage),
+        Kind { completes_handshakes: false, ..Kind::new(shake_hands_badly) },
+    ];
     let had = Arc::new(AtomicUsize::new(0));
-    let attacks = (1..).zip(kinds).map(|(seed, (says, reads))| {
+    let attacks = (1..).zip(kinds).map(|(seed, kind)| {
         let (port, had) = (server.port, Arc::downgrade(&had));
-        thread::spawn(move || attack(port, says, reads, seed, &had))
+        thread::spawn(move || attack(port, kind, seed, &had))
     });
     let attacks: Vec<_> = attacks.collect();
     let wait_for_connections = |count| {
@@ -138,13 +176,13 @@ fn play(log_to: fn(&mut Command), check: fn(&Server)) {
             thread::sleep(Duration::from_millis(1));
         }
     };
-    wait_for_connections(5 * OF_EACH_KIND);
+    wait_for_connections(KINDS * OF_EACH_KIND);
     let agencies: Vec<Process> = (1..=HONEST).map(|agency| start(&mut honest_agency(&server, agency))).collect();
     // Their closings are on disk, or on their way there, and they wait for the draw.
     for agency in &agencies {
         wait_for(agency, "esperando_sorteo");
     }
-    wait_for_connections(2 * 5 * OF_EACH_KIND);
+    wait_for_connections(2 * KINDS * OF_EACH_KIND);
     drop(had);
     attacks.into_iter().for_each(|attack| attack.join().expect("joined"));
 

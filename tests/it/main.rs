@@ -47,4 +47,5 @@ mod round;
 mod signals;
 mod slow_logs;
 mod tls;
+mod tls_absent;
 mod welcome;

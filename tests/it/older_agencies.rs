@@ -9,6 +9,7 @@ use crate::fixture::by_hand::{
 use crate::fixture::{
     FakeServer, ROW, Server, Wire, asleep, fails_with, rows, start, succeeded, wait_for, wait_for_nth,
 };
+use loteria::bet::WINNER_NUMBER;
 use loteria_tools::check::compare;
 use loteria_tools::{Process, agency_files};
 use rustix::process::Signal;
@@ -122,7 +123,7 @@ fn our_agency_without_hello_takes_part_in_a_round() {
         let ended = succeeded(agency);
         assert_eq!(ended.lines_with("consulta_ganadores | result: success | cant_ganadores: 1").len(), 1);
     }
-    compare(&server.bets_path(), &agency_files(server.folder.path())).expect("each bet once, in order");
+    compare(&server.bets_path(), &agency_files(server.folder.path()), WINNER_NUMBER).expect("each bet once, in order");
     assert!(server.stop().lines_with("action: hello").is_empty());
 }
 

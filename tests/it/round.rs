@@ -12,6 +12,7 @@ use crate::fixture::by_hand::{
 use crate::fixture::{
     Outcome, Server, programs, repository, rows, run, start, succeeded, sum_of, wait_for, wait_for_nth,
 };
+use loteria::bet::WINNER_NUMBER;
 use loteria_tools::check::{Sent, compare};
 use loteria_tools::{Ended, Process, agency_files, field};
 use rustix::process::Signal;
@@ -178,7 +179,7 @@ fn an_agency_is_told_the_same_winners_as_often_as_it_asks() {
         let ended = run(server.agency(1).env("CLI_BETS_FILE", &file));
         assert_eq!(ended.lines_with("consulta_ganadores | result: success | cant_ganadores: 2").len(), 1);
     }
-    compare(&server.bets_path(), &[file]).expect("each bet once");
+    compare(&server.bets_path(), &[file], WINNER_NUMBER).expect("each bet once");
     assert_eq!(server.stop().lines_with("action: sorteo").len(), 1);
 }
 

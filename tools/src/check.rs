@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use loteria::bet::{RowError, WINNER_NUMBER, load_bets};
+use loteria::bet::{RowError, load_bets};
 use loteria::client::source::{BetFile, BetSource, SourceError};
 
 /// The contents of an agency's file.
@@ -63,30 +63,34 @@ pub struct Stored {
     pub path: PathBuf,
     /// Number of its bets that are stored.
     pub bets: u64,
-    /// The documents of those that the course's number makes win, in order.
+    /// The documents of the winners among them, in order.
     pub winners: Vec<u32>,
     /// True if the file has no more.
     pub is_whole: bool,
 }
 
 /// Compares the bets that `rows` reads with the files of agencies: those of each must be the first of its file, in order.
-/// Bets of other agencies are not compared.
+/// Bets of other agencies are not compared. Those on `winning_number` win.
 ///
 /// # Errors
 /// The first [`Difference`].
-pub fn compare_stored(rows: impl Read, files: &[(u32, PathBuf)]) -> Result<Vec<Stored>, Difference> {
-    compare_rows(rows, files, |_| Ok(()))
+pub fn compare_stored(
+    rows: impl Read,
+    files: &[(u32, PathBuf)],
+    winning_number: u32,
+) -> Result<Vec<Stored>, Difference> {
+    compare_rows(rows, files, winning_number, |_| Ok(()))
 }
 
 /// Compares the bets in `stored` with the files of agencies 1, 2, ...: each bet of each file once, in the order of its file, and
-/// no other.
+/// no other. Those on `winning_number` win.
 ///
 /// # Errors
 /// The first [`Difference`].
-pub fn compare(stored: &Path, files: &[PathBuf]) -> Result<Vec<Sent>, Difference> {
+pub fn compare(stored: &Path, files: &[PathBuf], winning_number: u32) -> Result<Vec<Sent>, Difference> {
     let rows = File::open(stored).map_err(|error| Difference::Io { path: stored.to_owned(), error })?;
     let files: Vec<(u32, PathBuf)> = (1..).zip(files.iter().cloned()).collect();
-    let compared = compare_rows(rows, &files, Err)?;
+    let compared = compare_rows(rows, &files, winning_number, Err)?;
     if let Some(&Stored { agency, bets: stored, .. }) = compared.iter().find(|stored| !stored.is_whole) {
         return Err(Difference::Missing { agency, stored });
     }
@@ -97,6 +101,7 @@ pub fn compare(stored: &Path, files: &[PathBuf]) -> Result<Vec<Sent>, Difference
 fn compare_rows(
     rows: impl Read,
     files: &[(u32, PathBuf)],
+    winning_number: u32,
     on_other: impl Fn(Difference) -> Result<(), Difference>,
 ) -> Result<Vec<Stored>, Difference> {
     let open = |(agency, path): &(u32, PathBuf)| {
@@ -118,7 +123,7 @@ fn compare_rows(
         }
         source.take();
         stored.bets += 1;
-        stored.winners.extend(bet.has_won(WINNER_NUMBER).then_some(bet.document));
+        stored.winners.extend(bet.has_won(winning_number).then_some(bet.document));
     }
     let end = |(mut source, stored): (BetFile, Stored)| Ok(Stored { is_whole: source.peek()?.is_none(), ..stored });
     compared.into_values().map(end).collect()

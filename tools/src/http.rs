@@ -1,8 +1,12 @@
-//! A request over HTTP/1.1 to a program of this machine or network: one for each connection.
+//! A request over HTTP/1.1 or HTTPS to a program of this machine or network: one for each connection.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
+
+use loteria::tls::Connector;
+
+use crate::Stream;
 
 /// The longest time that connecting, and each read and write, may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,11 +32,23 @@ pub fn get(address: &str, path: &str) -> io::Result<Response> {
     request(address, "GET", path, "")
 }
 
+/// Asks `address` for `path` over HTTPS.
+///
+/// # Errors
+/// The system's, one of TLS, or the answer is not HTTP.
+pub fn get_secure(address: &str, path: &str, tls: &Connector) -> io::Result<Response> {
+    exchange(address, "GET", path, "", Some(tls))
+}
+
 /// Sends a request with a body, if it is not empty, of JSON.
 ///
 /// # Errors
 /// The system's, or the answer is not HTTP.
 pub fn request(address: &str, method: &str, path: &str, body: &str) -> io::Result<Response> {
+    exchange(address, method, path, body, None)
+}
+
+fn exchange(address: &str, method: &str, path: &str, body: &str, tls: Option<&Connector>) -> io::Result<Response> {
     let unknown = || io::Error::new(io::ErrorKind::NotFound, "there is no such host");
     let socket = TcpStream::connect_timeout(&address.to_socket_addrs()?.next().ok_or_else(unknown)?, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
@@ -41,8 +57,10 @@ pub fn request(address: &str, method: &str, path: &str, body: &str) -> io::Resul
         0 => String::new(),
         length => format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"),
     };
-    write!(&socket, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{content}\r\n{body}")?;
-    receive(BufReader::new(socket))
+    let mut stream = Stream::new(socket, tls.map(|tls| tls.begin(0)).transpose()?);
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{content}\r\n{body}");
+    stream.write_all(request.as_bytes())?;
+    receive(BufReader::new(stream))
 }
 
 fn receive(mut reader: impl BufRead) -> io::Result<Response> {

@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod check;
 pub mod http;
 mod process;
+mod stream;
 mod terminal;
 mod usage;
 
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use process::{Ended, Process};
+pub use stream::Stream;
 pub use terminal::{run_on_terminal, terminal};
 pub use usage::Usage;
 

@@ -4,12 +4,16 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use loteria::central::Stage;
+use loteria::config::ConfigError;
 use loteria::config::server::{PROGRAM, ServerConfig};
+use loteria::config::tls::{TlsClient, host_of};
 use loteria::server::admin::Snapshot;
 use loteria::server::admin::snapshot::AgencyPart;
-use loteria_tools::http;
+use loteria::tls::{self, Connector};
+use loteria_tools::http::{self, Response};
 
 /// Shows where the round of a running server stands, and which agencies it waits for
 ///
@@ -18,13 +22,20 @@ use loteria_tools::http;
 /// Exit codes: 0 the server can store bets, 3 it cannot, 1 it does not answer.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Address of the admin port [default: ADMIN_ADDRESS in the environment or in config.ini, as the server reads it]
+    /// Address of the admin port, https://HOST:PORT to ask over HTTPS [default: ADMIN_ADDRESS in the environment or in
+    /// config.ini, as the server reads it, over HTTPS if TLS_REQUIRED is set there]
     #[arg(value_name = "HOST:PORT")]
     address: Option<String>,
+    /// File of the authority of the server's certificate, for HTTPS
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Print the server's /status.json instead
     #[arg(long)]
     json: bool,
 }
+
+/// The beginning of an address that is asked over HTTPS.
+const HTTPS: &str = "https://";
 
 /// The server answers, and can't store bets.
 #[derive(Debug, thiserror::Error)]
@@ -38,15 +49,18 @@ enum NotAsked {
     NoAddress,
     #[error("{address} does not answer: {error}; is the server running, with ADMIN_ADDRESS set?")]
     NoAnswer { address: String, error: io::Error },
+    #[error("{0} is asked over HTTPS, which needs --ca with the file of the authority of the server's certificate")]
+    NoAuthority(String),
+    #[error("{address} is not trusted: {error}")]
+    NotTrusted { address: String, error: io::Error },
     #[error("{address} is no admin port of a server of this version: {why}")]
     NotOurs { address: String, why: String },
 }
 
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let address = options.address.clone().map_or_else(configured_address, Ok)?;
-    let no_answer = |error| NotAsked::NoAnswer { address: address.clone(), error };
     let not_ours = |why| NotAsked::NotOurs { address: address.clone(), why };
-    let response = http::get(&address, "/status.json").map_err(no_answer)?;
+    let response = ask(&address, options.ca.as_deref())?;
     if response.status != 200 {
         return Err(not_ours(format!("it answers {}", response.status)).into());
     }
@@ -60,6 +74,30 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
 }
 
+/// The response of the admin port at `address`, over HTTPS if that says so.
+fn ask(address: &str, ca: Option<&Path>) -> Result<Response, Box<dyn Error>> {
+    const PATH: &str = "/status.json";
+    let answer = match address.strip_prefix(HTTPS) {
+        None => http::get(address.strip_prefix("http://").unwrap_or(address), PATH),
+        Some(host) => {
+            let ca = ca.ok_or_else(|| NotAsked::NoAuthority(address.to_owned()))?;
+            http::get_secure(host, PATH, &connector(host, ca)?)
+        }
+    };
+    answer.map_err(|error| {
+        let address = address.to_owned();
+        match tls::is_rejection(&error) {
+            true => NotAsked::NotTrusted { address, error }.into(),
+            false => NotAsked::NoAnswer { address, error }.into(),
+        }
+    })
+}
+
+/// TLS to a server at `address` with a certificate of the authority in the file `ca`.
+fn connector(address: &str, ca: &Path) -> Result<Connector, ConfigError> {
+    Connector::new(&TlsClient { ca: ca.to_owned(), identity: None, server_names: vec![host_of(address)] })
+}
+
 /// The address that a server started here would have. One that listens on every address is asked on this machine.
 fn configured_address() -> Result<String, Box<dyn Error>> {
     let config = ServerConfig::from_settings(&PROGRAM.settings()?)?;
@@ -70,7 +108,8 @@ fn configured_address() -> Result<String, Box<dyn Error>> {
             SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         });
     }
-    Ok(address.to_string())
+    let scheme = if config.tls.is_some_and(|tls| tls.required) { HTTPS } else { "" };
+    Ok(format!("{scheme}{address}"))
 }
 
 fn table(address: &str, snapshot: &Snapshot) -> String {

@@ -57,7 +57,8 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         files.extend((1..).zip(found));
     }
     let rows = File::open(&path)?.take(inspection.bets.length);
-    let compared = if files.is_empty() { Vec::new() } else { compare_stored(rows, &files)? };
+    let compared =
+        if files.is_empty() { Vec::new() } else { compare_stored(rows, &files, round.lottery.winning_number())? };
     write_agencies(&mut out, &round, &compared, &closed_by_hand(&path)?)?;
     crate::print(&out);
     let is_closed = |agency| round.lottery.find(agency).is_ok() && round.lottery.standing(agency) != Standing::Open;

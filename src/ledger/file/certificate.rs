@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -104,6 +105,11 @@ impl Certificate {
         serde_json::from_slice(contents).map_err(|error| Discrepancy::Unreadable(error.to_string()))
     }
 
+    /// The time of the draw. `None` if a person wrote something else there.
+    pub fn time(&self) -> Option<SystemTime> {
+        OffsetDateTime::parse(&self.drawn_at, &Rfc3339).ok().map(SystemTime::from)
+    }
+
     /// Checks that it is of `draw`, which the files give if every agency has closed, and of the `bets`.
     ///
     /// # Errors
@@ -170,6 +176,8 @@ impl From<WriteError> for io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn draw() -> Draw {
@@ -189,6 +197,10 @@ mod tests {
             let certificate = Certificate::new(&draw, bets());
             assert_eq!(Certificate::parse(certificate.to_json().as_bytes()), Ok(certificate));
         }
+        let at = |drawn_at: &str| Certificate { drawn_at: drawn_at.to_owned(), ..Certificate::new(&draw(), bets()) };
+        let minute = SystemTime::UNIX_EPOCH + Duration::from_secs(60);
+        assert_eq!(at("1970-01-01T00:01:00Z").time(), Some(minute));
+        assert_eq!(at("yesterday").time(), None);
         let json = Certificate::new(&draw(), bets()).to_json();
         for end in 0..json.len() - 2 {
             assert!(Certificate::parse(&json.as_bytes()[..end]).is_err(), "cut at {end}");

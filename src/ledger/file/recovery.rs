@@ -9,6 +9,7 @@
 use std::error::Error;
 use std::io::{self, Read, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use blake3::Hasher;
 
@@ -35,6 +36,8 @@ pub struct Summary {
     pub truncated_bytes: u64,
     /// True if every agency had closed and the draw had no certificate: it is drawn now.
     pub is_drawn_now: bool,
+    /// The time of the draw, as its certificate has it.
+    pub drawn_at: Option<SystemTime>,
     /// Bytes at the start of the bets that are, by their digest, those that were stored. With 0 the state said nothing.
     pub verified_bytes: u64,
 }
@@ -138,6 +141,7 @@ pub(super) fn read<M: Medium, R: Replay>(
         agencies_closed: closings_read,
         truncated_bytes: bets_end.tail + closings_end.tail,
         is_drawn_now: draw.is_some() && certificate.is_none(),
+        drawn_at: certificate.as_ref().and_then(Certificate::time),
         verified_bytes: bets_committed.map_or(0, |committed| committed.length),
     };
     Ok(Reading { bets_end, closings_end, bets_written, closings_written, draw, certificate, summary })
@@ -153,7 +157,7 @@ pub(super) fn recover<M: Medium, R: Replay>(
     let of_state = at(state.path());
     let (mut state, committed) = StateFile::open(state).map_err(unreadable).map_err(of_state)?;
     let reading = read(&mut bets, &mut closings, &mut certificate, committed, round)?;
-    let Reading { bets_end, closings_end, bets_written, closings_written, draw, certificate: certified, summary } =
+    let Reading { bets_end, closings_end, bets_written, closings_written, draw, certificate: certified, mut summary } =
         reading;
     let stored = State { bets: extent(&bets_written), closings: extent(&closings_written) };
     cut_off(&mut bets, bets_end, sync).map_err(at(bets.path()))?;
@@ -163,7 +167,9 @@ pub(super) fn recover<M: Medium, R: Replay>(
         // A process that died behind the rename leaves a name that a power loss would still take.
         certificate.sync_folder().map_err(|error| of_certificate(Stop::Io(Operation::Sync, error)))?;
     } else if let Some(draw) = draw {
-        let written = Certificate::new(&draw, stored.bets).write(&mut certificate);
+        let drawn = Certificate::new(&draw, stored.bets);
+        summary.drawn_at = drawn.time();
+        let written = drawn.write(&mut certificate);
         written.map_err(|error| of_certificate(Stop::Io(Operation::Write, error.into())))?;
     }
     let (bets, closings) = (Journal::new(bets, sync, bets_written), Journal::new(closings, sync, closings_written));

@@ -1,4 +1,4 @@
-//! One connection of the admin port: a request, then a response or a stream of events.
+//! One connection of the admin port: a request over HTTP or HTTPS, then a response or a stream of events.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -7,9 +7,11 @@ use mio::net::TcpStream;
 
 use super::request::{self, Refusal, Request, Resource};
 use super::response::{self, Body};
-use crate::server::connection::{Connection, LINGER, Received, Written};
+use crate::server::connection::{Connection, Received, Written};
+use crate::server::transport::Fault;
+use crate::tls::{Acceptor, TlsError};
 
-/// The longest time until a request is whole.
+/// The longest time until a request is whole, a handshake before it included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time until a response is taken.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,6 +53,14 @@ struct Outgoing {
     sent: usize,
 }
 
+/// The buffers that a connection reads with, and TLS if there is a certificate.
+pub(super) struct Reader<'r> {
+    pub buffer: &'r mut [u8],
+    /// The buffer that is decrypted to.
+    pub plain: &'r mut Vec<u8>,
+    pub tls: Option<&'r Acceptor>,
+}
+
 /// The next need of a connection.
 pub(super) enum Next {
     /// A poll reports it.
@@ -59,6 +69,8 @@ pub(super) enum Next {
     Turn,
     /// To be closed.
     Close,
+    /// To be [ended](Client::end): no handshake was possible.
+    Fail(TlsError),
 }
 
 impl Client {
@@ -74,21 +86,34 @@ impl Client {
     /// Takes its share of a turn. `respond` gives the response to its request.
     pub fn go_on(
         &mut self,
-        buffer: &mut [u8],
+        reader: Reader<'_>,
         respond: impl FnOnce(Result<Request, Refusal>) -> (Vec<u8>, Body),
         now: Instant,
     ) -> Next {
         match &mut self.phase {
             Phase::Request(received) => {
+                if self.connection.flush().is_err() {
+                    return Next::Close;
+                }
                 if !self.connection.is_readable {
                     return Next::Wait;
                 }
-                match self.connection.read_socket(buffer) {
-                    Received::Bytes { bytes, .. } => received.extend_from_slice(bytes),
+                let is_secure = match self.connection.read(reader.buffer, reader.plain, reader.tls, now) {
+                    Received::Bytes { bytes, .. } => {
+                        received.extend_from_slice(bytes);
+                        true
+                    }
+                    Received::Fault { fault: Fault::Insecure(_), .. } => false,
+                    Received::Fault { fault: Fault::Tls(error), .. } => return Next::Fail(error),
                     Received::None => return Next::Wait,
-                    Received::End | Received::Fault { .. } | Received::Broken(_) => return Next::Close,
+                    Received::End | Received::Broken(_) => return Next::Close,
+                };
+                self.connection.transport.take_completed();
+                if self.connection.flush().is_err() {
+                    return Next::Close;
                 }
-                let Some(request) = request::parse(received) else { return Next::Turn };
+                let request = if is_secure { request::parse(received) } else { Some(Err(Refusal::Insecure)) };
+                let Some(request) = request else { return Next::Turn };
                 let is_stream = matches!(request, Ok(Request { resource: Resource::Events, is_head: false }));
                 let (head, body) = respond(request);
                 let outgoing = Outgoing { head, body, sent: 0 };
@@ -101,14 +126,21 @@ impl Client {
                 }
                 self.write(now)
             }
-            Phase::Events(_) if self.connection.is_readable => match self.connection.read_socket(buffer) {
-                Received::None => self.write(now),
-                // It has nothing to say here.
-                Received::Bytes { .. } | Received::End | Received::Fault { .. } | Received::Broken(_) => Next::Close,
-            },
+            Phase::Events(_) if self.connection.is_readable => {
+                match self.connection.read(reader.buffer, reader.plain, reader.tls, now) {
+                    Received::None => self.write(now),
+                    // A part of a record, or one of TLS alone.
+                    Received::Bytes { bytes: [], .. } => Next::Turn,
+                    // It has nothing to say here.
+                    Received::Bytes { .. } | Received::End | Received::Fault { .. } | Received::Broken(_) => {
+                        Next::Close
+                    }
+                }
+            }
             Phase::Response(_) | Phase::Events(_) => self.write(now),
+            Phase::Lingering if !self.connection.is_lingering() => self.end(now),
             Phase::Lingering if !self.connection.is_readable => Next::Wait,
-            Phase::Lingering => match self.connection.drop_input(buffer) {
+            Phase::Lingering => match self.connection.drop_input(reader.buffer) {
                 Some(0) => Next::Wait,
                 Some(_) => Next::Turn,
                 None => Next::Close,
@@ -151,12 +183,17 @@ impl Client {
             self.deadline = None;
             return Next::Wait;
         }
+        self.end(now)
+    }
+
+    /// Ends this side, as far as the socket has room for it.
+    pub fn end(&mut self, now: Instant) -> Next {
         if !self.connection.linger(now) {
             return Next::Close;
         }
         self.phase = Phase::Lingering;
-        self.deadline = Some(now + LINGER);
-        Next::Turn
+        self.deadline = self.connection.due();
+        if self.connection.is_lingering() { Next::Turn } else { Next::Wait }
     }
 }
 
@@ -179,6 +216,7 @@ pub(super) fn refuse(refusal: Refusal) -> (Vec<u8>, Body) {
         Refusal::NotFound => ("404 Not Found", "there are /, /status.json, /metrics, /healthz and /events\n"),
         Refusal::NotAllowed => ("405 Method Not Allowed\r\nAllow: GET, HEAD", "only GET and HEAD are answered\n"),
         Refusal::TooLong => ("431 Request Header Fields Too Large", "the request is longer than 8192 bytes\n"),
+        Refusal::Insecure => ("400 Bad Request", "TLS_REQUIRED is set: ask over HTTPS, with https:// in the address\n"),
     };
     (response::head(status, response::TEXT, Some(text.len())), Body::Fixed(text.as_bytes()))
 }
@@ -203,8 +241,11 @@ mod tests {
         let mut client = Client::new(Connection::new(socket, peer), start);
         assert_eq!(client.deadline(), Some(start + REQUEST_TIMEOUT));
         reader.write_all(b"GET /events HTTP/1.1\r\n\r\n").expect("sent");
-        let mut buffer = [0; 4096];
-        let mut go_on = |client: &mut Client| client.go_on(&mut buffer, |_| (b"head".to_vec(), Body::NONE), start);
+        let (mut buffer, mut plain) = ([0; 4096], Vec::new());
+        let mut go_on = |client: &mut Client| {
+            let reader = Reader { buffer: &mut buffer, plain: &mut plain, tls: None };
+            client.go_on(reader, |_| (b"head".to_vec(), Body::NONE), start)
+        };
         while !client.takes_event() {
             client.connection.is_readable = true;
             assert!(!matches!(go_on(&mut client), Next::Close));

@@ -28,13 +28,13 @@ pub(super) struct History {
     /// The commits between the last two samples between which there were any.
     recent: CommitTimes,
     is_drawn: bool,
-    /// The time of the draw, if it happened since the start.
+    /// The time of the draw, if it is known.
     drawn_at: Option<SystemTime>,
 }
 
 impl History {
-    /// A history that begins `now`, with what a former run stored.
-    pub fn new(central: &Central, now: Instant) -> History {
+    /// A history that begins `now`, with what a former run stored, and drew at `drawn_at`.
+    pub fn new(central: &Central, drawn_at: Option<SystemTime>, now: Instant) -> History {
         let stored: Vec<u64> = central.agencies().map(|agency| agency.stored).collect();
         History {
             at: now,
@@ -45,7 +45,7 @@ impl History {
             commits: CommitTimes::default(),
             recent: CommitTimes::default(),
             is_drawn: central.lottery().is_drawn(),
-            drawn_at: None,
+            drawn_at,
         }
     }
 
@@ -81,7 +81,7 @@ impl History {
         }
     }
 
-    /// The time of the draw, if it happened since the start.
+    /// The time of the draw, if it is known.
     pub fn drawn_at(&self) -> Option<SystemTime> {
         self.drawn_at
     }
@@ -130,7 +130,7 @@ mod tests {
         };
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut history = History::new(&central(100), start);
+        let mut history = History::new(&central(100), None, start);
         assert_eq!(history.due(), at(1));
         let mut commits = CommitTimes::default();
         commits.record(Duration::from_micros(7));

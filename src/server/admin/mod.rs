@@ -1,5 +1,7 @@
 //! The admin port: the round in a browser, for Prometheus, for a health check and for `loteria status`, over HTTP/1.1.
 //!
+//! Where the server has a certificate, HTTPS is served with it, told from HTTP by the first byte, as on the agencies' port.
+//!
 //! It is served by the loop of the agencies, behind them in each turn, and also while a commit is in flight. It costs
 //! agencies nothing that a client could make large: connections, requests and the work of a turn are bounded, and
 //! everything has a deadline. Each connection carries one request. When all are taken, the oldest makes room.
@@ -29,7 +31,7 @@ use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::{Interest, Registry, Token};
 
@@ -41,14 +43,15 @@ use super::listener::{Listener, configure};
 use super::turn::Server;
 use crate::central::Central;
 use crate::ledger::Ledger;
-use client::{Client, Next, refuse};
+use crate::peer_event;
+use client::{Client, Next, Reader, refuse};
 use request::{Refusal, Request, Resource};
 use response::{Body, head};
 use views::Views;
 
 /// Connections at the same time.
 pub const MAX_CLIENTS: usize = 128;
-/// Connections that are served in a turn. The others wait for the next.
+/// Connections that are served in a turn. The others wait for the next. Each may cost a signature of TLS, about 0.1 ms.
 const CLIENTS_A_TURN: usize = 4;
 /// Connections that are accepted in a turn.
 const ACCEPTS: usize = 4;
@@ -68,6 +71,8 @@ pub(super) struct Admin {
     ready: VecDeque<usize>,
     views: Views,
     buffer: Vec<u8>,
+    /// The buffer that it is decrypted to.
+    plain: Vec<u8>,
 }
 
 /// True if `token` is of the admin port. A token of an agency's connection never is: its lower half is the index of a
@@ -77,19 +82,27 @@ pub(super) fn is_of_admin(token: Token) -> bool {
 }
 
 impl Admin {
-    /// The admin port over `listener`, which does not block. `storage` is the file of bets.
+    /// The admin port over `listener`, which does not block. `storage` is the file of bets, and `drawn_at` the time of a
+    /// former run's draw.
     ///
     /// # Errors
     /// The system's.
-    pub fn new(listener: TcpListener, storage: PathBuf, central: &Central, registry: &Registry) -> io::Result<Admin> {
+    pub fn new(
+        listener: TcpListener,
+        storage: PathBuf,
+        drawn_at: Option<SystemTime>,
+        central: &Central,
+        registry: &Registry,
+    ) -> io::Result<Admin> {
         let mut listener = mio::net::TcpListener::from_std(listener);
         registry.register(&mut listener, Token(LISTENER), Interest::READABLE)?;
         Ok(Admin {
             listener: Listener::new(listener),
             clients: (0..MAX_CLIENTS).map(|_| None).collect(),
             ready: VecDeque::new(),
-            views: Views::new(storage, central, Instant::now()),
+            views: Views::new(storage, drawn_at, central, Instant::now()),
             buffer: vec![0; READ_BYTES],
+            plain: Vec::new(),
         })
     }
 
@@ -118,7 +131,7 @@ impl Admin {
     }
 
     /// One turn. It comes behind that of the agencies.
-    pub fn turn<S: Socket, L: Ledger>(&mut self, server: &Server<S, L>, registry: &Registry, now: Instant) {
+    pub fn turn<S: Socket, L: Ledger>(&mut self, server: &mut Server<S, L>, registry: &Registry, now: Instant) {
         self.views.note_draw(server.central());
         self.accept(registry, now);
         if now >= self.views.due() {
@@ -180,14 +193,21 @@ impl Admin {
         }
     }
 
-    fn serve<S: Socket, L: Ledger>(&mut self, index: usize, server: &Server<S, L>, now: Instant) {
-        let Admin { clients, views, buffer, .. } = self;
+    fn serve<S: Socket, L: Ledger>(&mut self, index: usize, server: &mut Server<S, L>, now: Instant) {
+        let Admin { clients, views, buffer, plain, .. } = self;
         let Some(client) = &mut clients[index] else { return };
         client.is_listed = false;
-        match client.go_on(buffer, |request| respond(request, views, server, now), now) {
+        let reader = Reader { buffer, plain, tls: server.tls() };
+        let mut next = client.go_on(reader, |request| respond(request, views, server, now), now);
+        if let Next::Fail(error) = next {
+            let peer = client.connection.peer.ip();
+            peer_event!(server.peer_log(), peer, Warn, "tls_admin", fail, "ip": peer, "error": error);
+            next = client.end(now);
+        }
+        match next {
             Next::Wait => {}
             Next::Turn => self.list(index),
-            Next::Close => self.clients[index] = None,
+            Next::Close | Next::Fail(_) => self.clients[index] = None,
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) enum Refusal {
     NotAllowed,
     /// It is longer than [`MAX_REQUEST_BYTES`] or has more than [`MAX_HEADERS`].
     TooLong,
+    /// It is over HTTP, and the server requires TLS.
+    Insecure,
 }
 
 /// Reads the request at the front of `bytes`. `None` until it is whole. Whatever follows it is ignored: each connection

@@ -78,7 +78,7 @@ pub struct Round {
 pub struct Draw {
     /// The number that wins.
     pub winning_number: u32,
-    /// Its time, in seconds since 1970. `None` if it happened before the server started.
+    /// Its time, in seconds since 1970. `None` if it is not known.
     pub time: Option<f64>,
     /// Winning bets of all agencies.
     pub winners: u64,

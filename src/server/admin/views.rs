@@ -55,9 +55,10 @@ struct Latest {
 }
 
 impl Views {
-    /// No snapshot yet.
-    pub fn new(storage: PathBuf, central: &Central, now: Instant) -> Views {
-        Views { storage, started: now, history: History::new(central, now), latest: None, held: Vec::new() }
+    /// No snapshot yet. `drawn_at` is the time of a former run's draw.
+    pub fn new(storage: PathBuf, drawn_at: Option<SystemTime>, central: &Central, now: Instant) -> Views {
+        let history = History::new(central, drawn_at, now);
+        Views { storage, started: now, history, latest: None, held: Vec::new() }
     }
 
     /// The moment of the next sample.
@@ -254,7 +255,7 @@ mod tests {
     fn all_who_ask_share_few_renderings_however_long_they_hold_them() {
         let central = Central::new(Limits::default(), None, Lottery::new(300));
         let start = Instant::now();
-        let mut views = Views::new(PathBuf::from("bets.csv"), &central, start);
+        let mut views = Views::new(PathBuf::from("bets.csv"), None, &central, start);
         let server: Server<TcpStream, NoLedger> = Server::new(central, NoLedger, 1);
         let mut ask = |seconds| {
             let now = start + Duration::from_secs(seconds);

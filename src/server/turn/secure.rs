@@ -21,6 +21,11 @@ impl<S: Socket, L: Ledger> Server<S, L> {
         Server { tls, ..self }
     }
 
+    /// TLS, if there is a certificate.
+    pub(in crate::server) fn tls(&self) -> Option<&Acceptor> {
+        self.tls.as_ref()
+    }
+
     /// Reads the files of certificates again, for the connections that begin from now on.
     pub fn read_certificates_again(&mut self) {
         let Some(tls) = &mut self.tls else { return };

@@ -16,7 +16,9 @@ use loteria_tools::http;
 use signal_hook_mio::v1_0::Signals;
 
 use crate::fixture::by_hand::{Bet, OPEN, hello, register_bets, welcome};
-use crate::fixture::{Server, Wire, admin_address, lasting_port, misconfigured, programs, refusal, with_admin};
+use crate::fixture::{
+    Server, Wire, admin_address, lasting_port, misconfigured, programs, refusal, wait_for, with_admin,
+};
 
 /// Everything that the server answers to `bytes`.
 fn answer(server: &Server, bytes: &[u8]) -> String {
@@ -41,7 +43,6 @@ fn only_reading_is_answered_and_everything_else_refused() {
             "405 Method Not Allowed",
         ),
         (b"DELETE /status.json HTTP/1.1\r\n\r\n".to_vec(), "405 Method Not Allowed"),
-        (b"\x16\x03\x01\x00\xa5\x01".to_vec(), "400 Bad Request"),
         (hello(1), "400 Bad Request"),
         ([b"GET / HTTP/1.1\r\nA: ".to_vec(), vec![b'a'; 9000]].concat(), "431 Request Header Fields Too Large"),
         (
@@ -57,6 +58,20 @@ fn only_reading_is_answered_and_everything_else_refused() {
             "{answer:.600}"
         );
     }
+}
+
+#[test]
+fn a_handshake_of_tls_gets_an_alert_where_there_is_no_certificate() {
+    let server = Server::start_with(1, with_admin);
+    let mut socket = TcpStream::connect(admin_address(&server.process)).expect("it accepts");
+    socket.write_all(b"\x16\x03\x01\x00\xa5\x01").expect("sent");
+    let mut bytes = Vec::new();
+    socket.read_to_end(&mut bytes).expect("an end");
+    assert_eq!(bytes, loteria::tls::HANDSHAKE_FAILURE);
+    wait_for(
+        &server.process,
+        "action: tls_admin | result: fail | ip: 127.0.0.1 | error: a TLS handshake, and TLS_CERTIF",
+    );
 }
 
 #[test]
@@ -140,7 +155,7 @@ fn the_admin_port_answers_while_a_commit_is_in_flight() {
         let door = Door { address: ([127, 0, 0, 1], port).into(), backlog: 16 };
         let server = turn::Server::new(central, Stuck, 1 << 17);
         let mut reactor = Reactor::new(door, signals, server, minute, || ()).expect("a loop");
-        reactor.serve_admin(admin, PathBuf::from("bets.csv")).expect("it is registered");
+        reactor.serve_admin(admin, PathBuf::from("bets.csv"), None).expect("it is registered");
         reactor.run()
     });
     assert_eq!(http::get(&admin_address, "/healthz").expect("a response").status, 200, "it listens now");

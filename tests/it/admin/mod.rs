@@ -2,6 +2,8 @@
 
 mod hostile;
 mod http;
+#[cfg(feature = "tls")]
+mod https;
 mod metrics;
 mod notify;
 mod page;

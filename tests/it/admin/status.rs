@@ -41,7 +41,7 @@ fn the_status_shows_each_agency_and_who_is_missing() {
 
 #[test]
 fn the_draw_is_shown_with_counts_of_winners_and_no_documents() {
-    let server = Server::start_with(2, with_admin);
+    let mut server = Server::start_with(2, with_admin);
     let winner = 38_291_746;
     let row = format!("Ana,Paz,{winner},2000-01-01,7574\r\n");
     let agencies =
@@ -56,6 +56,11 @@ fn the_draw_is_shown_with_counts_of_winners_and_no_documents() {
     for path in ["/", "/status.json", "/metrics", "/healthz"] {
         assert!(!server.get(path).body.contains(&winner.to_string()), "{path}");
     }
+    // The time of the draw is kept, to the second, in its certificate.
+    server.restart_after(Process::terminate);
+    let (before, after) = (draw.time, server.snapshot().draw.and_then(|draw| draw.time));
+    let lag = before.zip(after).map(|(before, after)| before - after);
+    assert!(lag.is_some_and(|lag| (0.0..2.0).contains(&lag)), "{before:?} {after:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::{connect_with, secure_agency, server_of};
 use crate::fixture::by_hand::{OPEN, hello, welcome};
 use crate::fixture::{Certificates, ROW, Server, fails_with, misconfigured, programs, start, succeeded, wait_for};
 use loteria_tools::certificates::{SERVER_NAMES, Subject};
+use loteria_tools::field;
 use rustix::process::Signal;
 
 #[track_caller]
@@ -95,6 +96,29 @@ fn each_bad_file_of_an_agency_is_named_in_one_line() {
     assert_names(&misconfigured(agency.env("CLI_TLS_CA_FILE", "nowhere")), &["nowhere: ", "No such file"]);
     let mut agency = secure_agency(&server, &certificates, 1, None, ROW);
     assert_names(&misconfigured(agency.env("CLI_TLS_SERVER_NAME", "a b")), &["tls.serverName", "a b"]);
+}
+
+#[test]
+fn both_programs_warn_of_a_certificate_that_expires_within_30_days() {
+    let certificates = Certificates::new();
+    let server = server_of(&certificates, false, |_| ());
+    let agency = |days| {
+        let identity = certificates.issue(Subject { name: "soon", names: &["agency-1"], is_server: false, days });
+        start(&mut secure_agency(&server, &certificates, 1, Some(&identity), ROW))
+    };
+    // It has lost its first second, or not.
+    let is_warned = |line: &str, file: &str, days: [&str; 2]| {
+        assert!(line.contains(file) && field(line, "days_left").is_some_and(|left| days.contains(&left)), "{line}");
+    };
+    is_warned(&wait_for(&agency(20), "action: tls_expiry | result: success"), "soon.pem", ["19", "20"]);
+    let not_warned = agency(40);
+    wait_for(&not_warned, "esperando_sorteo");
+    assert!(!not_warned.lines().iter().any(|line| line.contains("tls_expiry")), "{:#?}", not_warned.lines());
+
+    certificates.issue(Subject { name: "server", names: &SERVER_NAMES, is_server: true, days: 29 });
+    server.process.signal(Signal::HUP);
+    is_warned(&wait_for(&server.process, "action: tls_expiry | result: success"), "server.pem", ["28", "29"]);
+    wait_for(&server.process, "action: tls_certificates | result: success");
 }
 
 #[test]

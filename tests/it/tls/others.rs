@@ -4,8 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use super::{Files, server_of};
-use crate::fixture::{Certificates, FakeServer, ROW, Server, agency, repository, start, succeeded};
+use crate::fixture::{Certificates, FakeServer, ROW, Server, agency, fails_with, repository, start, succeeded};
 use loteria_tools::Process;
+use loteria_tools::certificates::{SERVER_NAMES, Subject};
 
 /// An agency in Python, over TLS.
 pub fn python_agency(server: &Server, certificates: &Certificates, id: u32, identity: Option<&Files>) -> Process {
@@ -48,6 +49,26 @@ fn openssl_gets_its_line_back_and_trusts_the_certificate() {
     );
     let ended = succeeded(start(Command::new("bash").args(["-c", &script])));
     assert_eq!(ended.lines_with("hola").len(), 1, "{:#?}", ended.lines);
+}
+
+#[test]
+fn an_agency_refuses_a_server_whose_certificate_has_expired() {
+    let certificates = Certificates::new();
+    // Our server would not start with it, but it may expire while a server runs.
+    let subject = Subject { name: "old", names: &SERVER_NAMES, is_server: true, days: -1 };
+    let (certificate, key) = certificates.issue(subject);
+    let mut command = Command::new("openssl");
+    // With -www it does not end with its standard input.
+    command.args(["s_server", "-www", "-accept", "127.0.0.1:0", "-cert"]).arg(certificate).arg("-key").arg(key);
+    let server = start(&mut command);
+    let line = server.wait_for("ACCEPT 127.0.0.1:").expect("it listens");
+    let port = line.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ours = agency(folder.path(), 1, port, ROW);
+    certificates.trust(&mut ours);
+    fails_with(start(&mut ours), "certificate expired");
+    server.wait_for("alert certificate expired").expect("its line");
+    server.kill();
 }
 
 /// A server in Python, for one agency of one bet, which wins. It wants a certificate for agency 1.

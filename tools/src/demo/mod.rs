@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use loteria::bet::WINNER_NUMBER;
+use loteria::ledger::file::{Certificate, Discrepancy, beside};
 use loteria_tools::agency_files;
 use loteria_tools::check::{self, Sent};
 use tempfile::TempDir;
@@ -26,7 +26,8 @@ use self::standing::{Standing, grouped};
 ///
 /// Starts a server and one agency for each file agency-N.csv of FOLDER, on a free port. A round takes a fraction of a second;
 /// on a terminal, the agencies pause after each batch, so that it takes five seconds and can be watched. At the end the
-/// stored bets are compared with the files, and a table tells what each agency was told.
+/// stored bets are compared with the files, and a table tells what each agency was told. WINNING_NUMBER is passed on to the
+/// server.
 #[derive(clap::Args)]
 pub struct Options {
     /// Folder with agency-1.csv, agency-2.csv, ...
@@ -62,6 +63,8 @@ enum DemoError {
     Failed { name: String, status: ExitStatus },
     #[error("the server did not start")]
     NotStarted,
+    #[error("the certificate of the draw: {0}")]
+    Certificate(#[from] Discrepancy),
     #[error("agency {agency} was told the winners {told:?}, and its file has {winners:?}")]
     Winners { agency: usize, told: Vec<u32>, winners: Vec<u32> },
 }
@@ -110,9 +113,12 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         kills: options.kill,
     };
     let (standing, took) = round::play(&manner, standing, screen, &interrupted)?;
-    let sent = check::compare(&place.path().join("bets.csv"), &files)?;
+    let stored = place.path().join("bets.csv");
+    let certificate = fs::read(beside(&stored, "draw"))?;
+    let Certificate { winning_number, .. } = Certificate::parse(&certificate).map_err(DemoError::from)?;
+    let sent = check::compare(&stored, &files, winning_number)?;
     check_winners(&standing, &sent)?;
-    let mut report = report(&standing, took, pace);
+    let mut report = report(&standing, winning_number, took, pace);
     if let Place::Kept(path) = &place {
         report += &format!("Kept in {}: bets.csv, its companions, and the log of each program.\n", path.display());
     }
@@ -157,12 +163,12 @@ fn check_winners(standing: &Standing, sent: &[Sent]) -> Result<(), DemoError> {
 }
 
 /// The table of the round, and its figures.
-fn report(standing: &Standing, took: Duration, pace: Option<Pace>) -> String {
+fn report(standing: &Standing, winning_number: u32, took: Duration, pace: Option<Pace>) -> String {
     let width = terminal_size().map_or(usize::MAX, |(_, columns)| columns);
     let rows: Vec<table::Row<'_>> =
         standing.agencies.iter().map(|agency| (agency.bets, agency.winners.as_slice())).collect();
     format!(
-        "\n{}\nThe winning number is {WINNER_NUMBER}.\nEach of the {} bets is stored once, in the order of its agency's file.\nIt took {:.2} s {}.\n",
+        "\n{}\nThe winning number is {winning_number}.\nEach of the {} bets is stored once, in the order of its agency's file.\nIt took {:.2} s {}.\n",
         table::table(&rows, width),
         grouped(standing.bets()),
         took.as_secs_f64(),

@@ -144,6 +144,7 @@ impl Round<'_> {
     fn start_server(&self, port: u16) -> io::Result<Process> {
         let mut server = self.programs.server(self.manner.folder);
         server.env("NUM_AGENCIES", self.manner.files.len().to_string()).env("SERVER_PORT", port.to_string());
+        std::env::var_os("WINNING_NUMBER").map(|number| server.env("WINNING_NUMBER", number));
         self.start(Role::Server, &mut server)
     }
 

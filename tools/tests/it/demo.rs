@@ -32,6 +32,18 @@ fn a_round_ends_with_a_table_of_the_winners() {
 }
 
 #[test]
+fn the_winning_number_of_the_environment_is_drawn_and_shown() {
+    let data = tempfile::tempdir().expect("a folder");
+    fs::write(data.path().join("agency-1.csv"), "Ana,Paz,101,1999-03-17,7574\r\nLuz,Paz,102,1999-03-17,8\r\n")
+        .expect("written");
+    let ended = run(demo(data.path()).env("WINNING_NUMBER", "8"));
+    assert!(ended.status.success(), "{:#?}", ended.lines);
+    for expected in ["       1 │         2 │       1 │ 102", "The winning number is 8."] {
+        assert!(ended.lines.iter().any(|line| line == expected), "{expected}: {:#?}", ended.lines);
+    }
+}
+
+#[test]
 fn an_agency_that_fails_ends_the_round_with_an_error() {
     let data = tempfile::tempdir().expect("a folder");
     fs::write(data.path().join("agency-1.csv"), "Ana,Paz,101,1999-03-17,7574\r\n").expect("written");
