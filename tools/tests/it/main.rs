@@ -5,6 +5,7 @@ mod conformance;
 mod data;
 mod demo;
 mod files;
+mod operating;
 
 use std::process::{Command, Output};
 
