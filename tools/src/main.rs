@@ -46,12 +46,12 @@ struct Arguments {
 enum Command {
     Demo(demo::Options),
     Data(data::Options),
-    Export(export::Options),
     Status(status::Options),
     Verify(verify::Options),
     Winners(winners::Options),
     Backup(backup::Options),
     Close(close::Options),
+    Export(export::Options),
     Certificates(certify::Options),
     Conformance(conformance::Options),
     Completions(shell::CompletionOptions),
