@@ -52,7 +52,7 @@
 //! | [`buffer`] | bytes put together where they leave from |
 //! | `planted` | deliberate mistakes for the simulator (feature `planted-faults`) |
 //!
-//! `protocol.md` specifies the wire, README says how to run it all, and `docs/mio-patterns.md` maps the patterns of a mio
+//! `protocol.md` specifies the wire, README leads to the other pages, and `docs/mio-patterns.md` maps the patterns of a mio
 //! server to the files that show them.
 
 pub mod bet;

@@ -1,6 +1,6 @@
 //! Configuration of both programs: plain structs, filled from the environment, a file and defaults.
 //!
-//! Each key is one row of [`server`] or [`client`]. Its field, its parser, its line of `--help`, its row in README's tables and
+//! Each key is one row of [`server`] or [`client`]. Its field, its parser, its line of `--help`, its row in docs/configuration.md and
 //! its tests follow from that row.
 //!
 //! | module | content |

@@ -1,4 +1,4 @@
-//! The documents say what the programs do: their tables come from the keys, their commands exist, both languages say the same.
+//! The documents say what the programs do: their tables come from the keys, and what they name exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,17 +11,20 @@ use crate::fixture::programs;
 
 const PROGRAMS: [&Program; 2] = [&server::PROGRAM, &client::PROGRAM];
 
-const DOCUMENTS: [&str; 9] = [
-    "docs/cluster.md",
-    "README.md",
-    "README.es.md",
-    "CONTRIBUTING.md",
-    "protocol.md",
-    "errors.md",
-    "docs/mio-patterns.md",
-    "docs/operating.md",
-    "docs/security.md",
-];
+/// The most words of README.md, those of its blocks and tables included.
+const README_WORDS: usize = 1200;
+
+/// Every page of the project.
+fn documents() -> Vec<String> {
+    let pages = |folder: &str| {
+        let entries = fs::read_dir(path(folder)).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        let names = entries.map(|name| format!("{folder}{}", name.to_str().expect("UTF-8")));
+        names.filter(|name| name.ends_with(".md")).collect::<Vec<String>>()
+    };
+    let all = [pages(""), pages("docs/")].concat();
+    assert!(all.len() > 10, "{all:?}");
+    all
+}
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -65,35 +68,44 @@ fn with_tables(mut document: String) -> String {
 }
 
 #[test]
-fn the_readme_lists_every_key_as_the_programs_declare_it() {
-    let readme = read("README.md");
-    let expected = with_tables(readme.clone());
+fn the_page_of_the_configuration_lists_every_key_as_it_is_declared() {
+    const PAGE: &str = "docs/configuration.md";
+    let page = read(PAGE);
+    let expected = with_tables(page.clone());
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(path("README.md"), &expected).expect("written");
+        fs::write(path(PAGE), &expected).expect("written");
         return;
     }
-    for (line, expected) in readme.lines().zip(expected.lines()) {
-        assert_eq!(line, expected, "README.md is not what the keys say; UPDATE_DOCS=1 rewrites its tables");
+    for (line, expected) in page.lines().zip(expected.lines()) {
+        assert_eq!(line, expected, "{PAGE} is not what the keys say; UPDATE_DOCS=1 rewrites its tables");
     }
-    assert_eq!(readme, expected, "README.md is not what the keys say; UPDATE_DOCS=1 rewrites its tables");
+    assert_eq!(page, expected, "{PAGE} is not what the keys say; UPDATE_DOCS=1 rewrites its tables");
 }
 
 #[test]
-fn the_spanish_readme_lists_every_key_with_its_default() {
-    let readme = read("README.es.md");
-    for start in PROGRAMS.iter().flat_map(|program| program.keys()).map(row_start) {
-        assert!(
-            readme.lines().any(|line| line.starts_with(&start)),
-            "README.es.md lacks a row that starts with {start}"
-        );
-    }
+fn the_readme_can_be_read_in_five_minutes() {
+    let words = read("README.md").split_whitespace().count();
+    assert!(words <= README_WORDS, "README.md has {words} words: move some to docs/");
 }
 
-fn headings(document: &str) -> Vec<usize> {
-    outside_blocks(document)
-        .filter(|line| line.starts_with('#'))
-        .map(|line| line.len() - line.trim_start_matches('#').len())
-        .collect()
+#[test]
+fn every_figure_of_the_page_of_performance_is_one_that_was_measured() {
+    let measured = ["results", "fairness", "crowd"].map(|name| read(&format!("benches/{name}.md"))).concat();
+    let page = read("docs/performance.md");
+    let cells = outside_blocks(&page).filter(|line| line.starts_with("| ")).flat_map(|row| row.split('|').skip(2));
+    let figures: Vec<&str> =
+        cells.map(str::trim).filter(|cell| cell.starts_with(|c: char| c.is_ascii_digit())).collect();
+    assert_eq!(figures.len(), 8, "{figures:?}");
+    for figure in figures {
+        assert!(measured.contains(&format!("| {figure} |")), "no benchmark has measured {figure}");
+    }
+    assert!(read("README.md").contains("6.81 million") && figures_of("a large round, durable").contains("6.81 M"));
+}
+
+/// The row of benches/results.md that begins with `name`.
+fn figures_of(name: &str) -> String {
+    let results = read("benches/results.md");
+    results.lines().find(|line| line.starts_with(&format!("| {name}"))).unwrap_or_default().to_owned()
 }
 
 /// The lines outside of fenced blocks.
@@ -113,28 +125,65 @@ fn commands(document: &str) -> Vec<String> {
     blocks.flat_map(str::lines).map(without_comment).filter(|line| !line.is_empty()).collect()
 }
 
-/// The numbers of every table of a document.
-fn figures(document: &str) -> Vec<String> {
-    let rows = outside_blocks(document).filter(|line| line.starts_with('|'));
-    let is_part = |character: char| character.is_ascii_digit() || character == '.' || character == ',';
-    let numbers = rows.flat_map(move |row| row.split(move |character| !is_part(character)));
-    let trimmed =
-        numbers.map(|number| number.trim_matches(['.', ',']).replace(',', ".")).filter(|number| !number.is_empty());
-    trimmed.filter(|number| number.contains(|character: char| character.is_ascii_digit())).collect()
+#[test]
+fn every_program_that_a_command_of_a_document_starts_is_known() {
+    // Programs of the system that the commands of the documents use.
+    const OTHERS: [&str; 23] = [
+        "cd",
+        "export",
+        "make",
+        "cargo",
+        "docker",
+        "sed",
+        "sh",
+        "sudo",
+        "git",
+        "tar",
+        "mv",
+        "cp",
+        "mkdir",
+        "rm",
+        "df",
+        "du",
+        "grep",
+        "awk",
+        "head",
+        "ssh",
+        "curl",
+        "systemctl",
+        "journalctl",
+    ];
+    for document in documents() {
+        for command in commands(&read(&document)) {
+            let words = command.split_whitespace().filter(|word| !word.contains('='));
+            let name = words.clone().find(|word| *word != "sudo").unwrap_or_default();
+            let is_file = name.starts_with("./") && (path(name).exists() || name == "./my-server");
+            let is_ours = ["loteria", "loteria-server"].contains(&name);
+            assert!(is_ours || is_file || OTHERS.contains(&name) || name == "install", "{document}: {command}");
+        }
+    }
 }
 
 #[test]
-fn both_readmes_have_the_same_sections_commands_and_figures() {
-    let (english, spanish) = (read("README.md"), read("README.es.md"));
-    assert_eq!(headings(&english), headings(&spanish), "headings");
-    assert_eq!(commands(&english), commands(&spanish), "commands");
-    assert_eq!(figures(&english), figures(&spanish), "figures of the tables");
+fn the_guide_of_the_course_gives_every_exercise_as_the_page_of_exercises() {
+    let guide = read("README.es.md");
+    let page = read("docs/exercises.md");
+    for exercise in 1..=8 {
+        let row = guide.lines().find(|line| line.starts_with(&format!("| {exercise} |"))).expect("a row");
+        let (_, rest) = page.split_once(&format!("\n## {exercise}. ")).expect("a heading");
+        let section = rest.split("\n## ").next().unwrap_or_default();
+        let typed = row.split('|').nth(3).unwrap_or_default().split('`').skip(1).step_by(2);
+        for command in typed.filter(|code| code.contains(' ')) {
+            let is_there = command.split(' ').all(|word| section.contains(word));
+            assert!(is_there, "exercise {exercise}: docs/exercises.md does not say {command}");
+        }
+    }
 }
 
 #[test]
 fn no_document_is_unfinished() {
-    for document in DOCUMENTS {
-        let text = read(document);
+    for document in documents() {
+        let text = read(&document);
         let is_placeholder =
             |line: &&str| line.len() > 3 && line.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_');
         assert_eq!(text.lines().find(is_placeholder), None, "{document}");
@@ -150,8 +199,8 @@ fn every_make_target_that_a_document_names_exists() {
         .filter_map(|line| line.split_once(':').filter(|(_, rest)| !rest.starts_with('=')))
         .flat_map(|(names, _)| names.split_whitespace())
         .collect();
-    for document in DOCUMENTS {
-        let text = read(document);
+    for document in documents() {
+        let text = read(&document);
         let named = text.split("make ").skip(1).filter_map(|rest| {
             let end = rest
                 .find(|character: char| !(character.is_ascii_lowercase() || character == '-'))
@@ -168,21 +217,44 @@ fn every_make_target_that_a_document_names_exists() {
 
 #[test]
 fn every_file_that_a_document_links_to_exists() {
-    for document in DOCUMENTS {
-        let text = read(document);
+    for document in documents() {
+        let text = read(&document);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();
             let is_local = !file.is_empty() && !file.contains("://");
-            let there = path(document).parent().is_some_and(|folder| folder.join(file).exists());
+            let there = path(&document).parent().is_some_and(|folder| folder.join(file).exists());
             assert!(!is_local || there, "{document} links to {file}");
+        }
+    }
+}
+
+/// The anchor that a renderer gives to a heading.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    text.chars().filter(|letter| letter.is_alphanumeric() || *letter == '-' || *letter == '_').collect()
+}
+
+#[test]
+fn every_section_that_a_document_links_to_exists() {
+    for document in documents() {
+        let text = read(&document);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let Some((file, section)) = link.split_once('#').filter(|(file, _)| !file.contains("://")) else {
+                continue;
+            };
+            let folder = path(&document).parent().expect("a folder").to_owned();
+            let page = if file.is_empty() { path(&document) } else { folder.join(file) };
+            let page = fs::read_to_string(page).expect("text");
+            let mut headings = outside_blocks(&page).filter(|line| line.starts_with('#'));
+            assert!(headings.any(|heading| anchor(heading) == section), "{document} links to {link}");
         }
     }
 }
 
 #[test]
 fn every_subcommand_of_the_tool_that_a_document_names_exists() {
-    for document in DOCUMENTS {
-        let text = read(document);
+    for document in documents() {
+        let text = read(&document);
         let in_code = text.split("`loteria ").chain(text.split("\nloteria ")).filter(|rest| rest.len() < text.len());
         let names = in_code.filter_map(|rest| rest.split(|letter: char| !letter.is_ascii_lowercase()).next());
         for name in names.filter(|name| !name.is_empty()).collect::<BTreeSet<&str>>() {

@@ -13,11 +13,15 @@ use thiserror::Error;
 
 use crate::round::{BetsFile, Round};
 
-/// Copies the files of a round to the folder DEST, also while its server runs
+/// Copy the files of a round to the folder DEST, also while its server runs
 ///
 /// The copy is synced to the disk and verified. A server goes on with it as with any round: set STORAGE_FILEPATH to the bets in
 /// DEST, or copy all of its files back while no server runs.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  loteria backup backups/monday
+  loteria backup --file /var/lib/loteria/bets.csv backups/$(date +%F)")]
 pub struct Options {
     #[command(flatten)]
     bets: BetsFile,

@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 use clap::value_parser;
 use loteria_tools::certificates::{Authority, Certified, Keys, SERVER_NAMES, Subject};
 
-/// Makes a private authority and certificates: what TLS needs
+/// Make a private authority and certificates, as TLS needs them
 ///
 /// FOLDER/server and FOLDER/agency-N hold what each of them needs: certificate.pem, key.pem and ca.pem. Give each its folder
 /// and no other. FOLDER/authority holds ca.key, with which more certificates are made: keep it offline. Files that are
 /// there are kept, so a second call with more agencies adds those, and one without a removed folder makes that anew.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  loteria certificates certificates --server-name loteria.example")]
 pub struct Options {
     /// Folder to write into
     #[arg(value_name = "FOLDER")]

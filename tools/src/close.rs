@@ -9,16 +9,20 @@ use thiserror::Error;
 
 use crate::round::{BetsFile, Reader, server_config};
 
-/// Closes an agency that will never come back
+/// Close an agency that will never come back
 ///
 /// The draw waits for every agency. This closes one with the bets that are stored of it, which --bets confirms. The server must
 /// be stopped, and started again afterwards: it draws then if the agency was the last. The reason and the time are kept in the
 /// file of the closings. As long as no agency has closed, NUM_AGENCIES and WINNING_NUMBER must be set as for the server.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  loteria verify                                 says how many bets are stored of agency 2
+  loteria close --agency 2 --bets 310 --reason 'flooded, confirmed by telephone'")]
 pub struct Options {
     #[command(flatten)]
     bets_file: BetsFile,
-    /// The agency
+    /// Number of the agency
     #[arg(long, value_name = "N")]
     agency: u32,
     /// Number of bets that are stored of it; `loteria verify` shows them

@@ -7,11 +7,17 @@ use clap::Args;
 use loteria::config::DatabaseConfig;
 use loteria::config::server::{PROGRAM, ServerConfig};
 
-/// Write the bets of the database in STORAGE_URL in the course's format, agency by agency
+/// Write bets.csv from the database of a round in PostgreSQL
+///
+/// The bets are in the course's format, agency by agency.
 ///
 /// The database is configured as for the server: STORAGE_URL, PGPASSWORD or STORAGE_PASSWORD_FILE, and STORAGE_CA_FILE, from
 /// the environment or config.ini.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  loteria export --into bets.csv
+  loteria export | grep -c '^3,'        counts the bets of agency 3")]
 pub struct Options {
     /// File to write, which must not exist; standard output if it is not given
     #[arg(long, value_name = "FILE")]

@@ -8,6 +8,7 @@ mod data;
 mod demo;
 mod export;
 mod round;
+mod shell;
 mod status;
 mod verify;
 mod winners;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// The exit code of a program that a signal interrupted, by the shells' convention.
@@ -27,10 +28,15 @@ const INTERRUPTED: u8 = 130;
 /// The exit code of `status` for a server that answers and can't store bets.
 const UNHEALTHY: u8 = 3;
 
-/// Lotería Nacional: a demonstration of a whole round, bets to try the programs with, certificates, the state of a running
-/// server, the care of the files of a round, and tests of other implementations.
+/// The tool around the lottery: see a round, look after a server and its files, test another implementation
 #[derive(Parser)]
-#[command(name = "loteria", version)]
+#[command(
+    name = "loteria",
+    version,
+    after_help = "\
+New here? `loteria demo --slow` shows a whole round on this machine.
+`loteria COMMAND --help` has the options and examples of a command."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -40,14 +46,16 @@ struct Arguments {
 enum Command {
     Demo(demo::Options),
     Data(data::Options),
-    Export(export::Options),
     Status(status::Options),
     Verify(verify::Options),
     Winners(winners::Options),
     Backup(backup::Options),
     Close(close::Options),
-    Conformance(conformance::Options),
+    Export(export::Options),
     Certificates(certify::Options),
+    Conformance(conformance::Options),
+    Completions(shell::CompletionOptions),
+    Man(shell::ManOptions),
 }
 
 /// The end of a subcommand that a signal stopped.
@@ -65,8 +73,13 @@ fn main() -> ExitCode {
         Command::Winners(options) => winners::run(&options),
         Command::Backup(options) => backup::run(&options),
         Command::Close(options) => close::run(&options),
-        Command::Conformance(options) => conformance::run(&options),
         Command::Certificates(options) => certify::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
+        Command::Completions(options) => {
+            shell::complete(&options, Arguments::command());
+            Ok(())
+        }
+        Command::Man(options) => shell::manual(&options, Arguments::command()),
     };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     // The exit code still tells if this line is not read.
@@ -90,4 +103,35 @@ fn interruption() -> Result<Arc<AtomicBool>, Box<dyn Error>> {
         signal_hook::flag::register(signal, Arc::clone(&flag))?;
     }
     Ok(flag)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// The examples of `command` and its subcommands, as they are typed.
+    fn examples(command: &clap::Command) -> Vec<String> {
+        let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let typed = |line: &str| line.split("  ").next().unwrap_or_default().to_owned();
+        let own = text.lines().map(str::trim_start).filter(|line| line.starts_with("loteria ")).map(typed);
+        own.chain(command.get_subcommands().flat_map(examples)).collect()
+    }
+
+    #[test]
+    fn every_example_of_a_help_text_is_a_valid_command() {
+        let examples = examples(&Arguments::command());
+        assert!(examples.len() > 20, "{examples:#?}");
+        for example in examples {
+            // The shell takes the quotes away; what follows is its own.
+            let command =
+                [" > ", " | ", " && "].iter().fold(&example[..], |rest, end| rest.split(end).next().unwrap_or(rest));
+            let words = Command::new("bash").args(["-c", &format!("printf '%s\\n' {command}")]).output().expect("bash");
+            let words = String::from_utf8(words.stdout).expect("UTF-8");
+            if let Err(error) = Arguments::try_parse_from(words.lines()) {
+                panic!("{example}: {error}");
+            }
+        }
+    }
 }

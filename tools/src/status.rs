@@ -15,12 +15,18 @@ use loteria::server::admin::snapshot::AgencyPart;
 use loteria::tls::{self, Connector};
 use loteria_tools::http::{self, Response};
 
-/// Shows where the round of a running server stands, and which agencies it waits for
+/// Show where the round of a running server stands, and who is missing
 ///
 /// It asks the server's admin port, which ADMIN_ADDRESS opens. Agencies that are missing come first.
 ///
 /// Exit codes: 0 the server can store bets, 3 it cannot, 1 it does not answer.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  loteria status
+  loteria status 127.0.0.1:8080
+  watch loteria status
+  loteria status --json | jq .round.waiting_for")]
 pub struct Options {
     /// Address of the admin port, https://HOST:PORT to ask over HTTPS [default: ADMIN_ADDRESS in the environment or in
     /// config.ini, as the server reads it, over HTTPS if TLS_REQUIRED is set there]

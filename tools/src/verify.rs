@@ -13,12 +13,17 @@ use thiserror::Error;
 
 use crate::round::{BetsFile, Round, closed_by_hand};
 
-/// Verifies the files of a round
+/// Verify that the files of a round are whole
 ///
 /// Reads them as a start of the server does, and changes nothing; the server may be running. Every row must be valid, the files
 /// must begin with what the state says was stored, and after the draw they must be those of the certificate. With the files of
 /// agencies, the stored bets of each must be the first rows of its file in order, and all of them once it has closed.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  loteria verify
+  loteria verify --data .data                    compared with the agencies' files
+  loteria verify --file backups/monday/bets.csv")]
 pub struct Options {
     #[command(flatten)]
     bets: BetsFile,

@@ -8,14 +8,18 @@ use thiserror::Error;
 
 use crate::round::{BetsFile, Round, Winner};
 
-/// Prints the winners of a round that was drawn
+/// Print the winners of a round that was drawn
 ///
 /// Reads the files of the server, which may be running. Nothing is printed before the draw.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  loteria winners
+  loteria winners --agency 3 --format csv > winners-3.csv")]
 pub struct Options {
     #[command(flatten)]
     bets: BetsFile,
-    /// Only those of this agency
+    /// Print only those of this agency
     #[arg(long, value_name = "N")]
     agency: Option<u32>,
     /// Form of the output

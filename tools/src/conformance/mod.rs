@@ -23,7 +23,7 @@ use self::agency::Agency;
 use self::report::Report;
 use self::server::{Server, Unfit};
 
-/// Tests a server or an agency in any language against protocol.md
+/// Test a server or an agency in any language against protocol.md
 ///
 /// There is one test for each numbered requirement. The table tells what was expected and what was seen. The exit code is 0 if
 /// no test failed.
@@ -49,12 +49,15 @@ struct Shared {
     winning_number: u32,
 }
 
-/// Tests the server at ADDRESS, which has an empty round
+/// Test the server at ADDRESS, which has an empty round
 ///
 /// The tests leave bets, close every agency and cause the draw. They take as long as the server's time limits for a silent
 /// connection and for half a message. With --credential, only the tests of credentials run: run it
 /// without, on a server that asks for none, for the others.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  loteria conformance server localhost:12345 --agencies 60")]
 struct ServerOptions {
     /// Its address, host:port
     address: String,
@@ -74,13 +77,16 @@ struct ServerOptions {
     shared: Shared,
 }
 
-/// Tests the agency that COMMAND starts
+/// Test the agency that COMMAND starts
 ///
 /// In COMMAND, {file} is the agency's file of bets (first name, last name, document, birthdate as YYYY-MM-DD, number; no header),
 /// {id} its number, and {address}, or {host} and {port}, where the server listens. The environment has them as CONFORMANCE_FILE,
 /// CONFORMANCE_ID, CONFORMANCE_ADDRESS, CONFORMANCE_HOST and CONFORMANCE_PORT. The agency must end with exit code 0 when it was
 /// told its winners, and otherwise with another and a line that says why.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  loteria conformance agency -- ./my-agency --file {file} --id {id} --server {address}")]
 struct AgencyOptions {
     /// Test only the requirements of a simple agency
     #[arg(long)]

@@ -29,12 +29,17 @@ const DEFAULT_SEED: u64 = 7574;
 /// Names of the course's archive, which is looked for in the folder. The first that is there is taken.
 const ARCHIVES: [&str; 2] = ["dataset.zip", "datasets.zip"];
 
-/// Writes the bets of a round, one file for each agency
+/// Write the bets of a round, one file for each agency
 ///
 /// The files are agency-1.csv, agency-2.csv, ... of FOLDER. The bets are made up: the same options give the same bytes on every
 /// machine. If FOLDER holds the course's dataset.zip (or datasets.zip), its agency files are unpacked instead. Either way FOLDER
 /// ends with exactly the new set: any other agency-N.csv is removed.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  loteria data                                   the five files of the project
+  loteria data --agencies 10 --bets 200000       ten others
+  loteria data --into /tmp/data --bets-per-agency 1000")]
 pub struct Options {
     /// Number of agencies, 1 to 10000
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..=MAX_AGENCIES.into()))]

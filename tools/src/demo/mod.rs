@@ -22,21 +22,26 @@ use self::round::{Manner, Pace};
 use self::screen::{Screen, terminal_size};
 use self::standing::{Standing, grouped};
 
-/// Runs a whole round on this machine and shows the winners
+/// Run a whole round on this machine and show the winners
 ///
 /// Starts a server and one agency for each file agency-N.csv of FOLDER, on a free port. A round takes a fraction of a second;
 /// on a terminal, the agencies pause after each batch, so that it takes five seconds and can be watched. At the end the
 /// stored bets are compared with the files, and a table tells what each agency was told. WINNING_NUMBER is passed on to the
 /// server.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  loteria demo --slow               for a class
+  loteria demo --kill               the server is killed, and nothing is lost
+  loteria demo --fast --keep round  then look at round/bets.csv")]
 pub struct Options {
     /// Folder with agency-1.csv, agency-2.csv, ...
     #[arg(value_name = "FOLDER", default_value = ".data")]
     folder: PathBuf,
-    /// As fast as this machine can, also on a terminal
+    /// Send as fast as this machine can, also on a terminal
     #[arg(long, conflicts_with_all = ["slow", "kill"])]
     fast: bool,
-    /// Forty seconds, so that a class can follow
+    /// Take forty seconds, so that a class can follow
     #[arg(long)]
     slow: bool,
     /// Kill the server in mid-round and start it again two seconds later

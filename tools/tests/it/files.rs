@@ -8,9 +8,9 @@ use loteria_tools::{Ended, Process, Programs, port_of};
 use tempfile::TempDir;
 
 /// Bets of an agency: documents 1 and 3 win.
-const ROWS: &str = "Ana,Paz,1,1999-03-17,7574\r\nLeo,\"O'Hara, \"\"el\"\"\",2,1999-03-17,8\r\nEva,\"\"\"Ñu\"\"\",3,1999-03-17,7574\r\n";
+pub const ROWS: &str = "Ana,Paz,1,1999-03-17,7574\r\nLeo,\"O'Hara, \"\"el\"\"\",2,1999-03-17,8\r\nEva,\"\"\"Ñu\"\"\",3,1999-03-17,7574\r\n";
 
-fn programs() -> Programs {
+pub fn programs() -> Programs {
     Programs::beside_this().expect("this program has a path")
 }
 
@@ -19,27 +19,27 @@ fn start(command: &mut Command) -> Process {
 }
 
 /// A running server of two agencies on the files in a folder.
-struct Server {
-    process: Process,
+pub struct Server {
+    pub process: Process,
     port: u16,
 }
 
 impl Server {
-    fn on(folder: &Path) -> Server {
-        let process = start(programs().server(folder).env("NUM_AGENCIES", "2"));
+    pub fn on(folder: &Path) -> Server {
+        let process = start(programs().server(folder).envs([("NUM_AGENCIES", "2"), ("ADMIN_ADDRESS", "127.0.0.1:0")]));
         let port = port_of(&process).unwrap_or_else(|| panic!("it does not listen: {:#?}", process.lines()));
         Server { process, port }
     }
 
     /// Agency `id`, which sends `rows`.
-    fn agency(&self, folder: &Path, id: u32, rows: &str) -> Process {
+    pub fn agency(&self, folder: &Path, id: u32, rows: &str) -> Process {
         let file = folder.join(format!("agency-{id}.csv"));
         fs::write(&file, rows).expect("written");
         start(programs().client(folder, id, self.port).env("CLI_BETS_FILE", file).env("CLI_BATCH_MAX_AMOUNT", "7"))
     }
 
     /// Agency `id` stores one bet and does not close.
-    fn store_one(&self, folder: &Path, id: u32) {
+    pub fn store_one(&self, folder: &Path, id: u32) {
         let bet = [
             ("NOMBRE", "Ana"),
             ("APELLIDO", "Paz"),
@@ -50,20 +50,20 @@ impl Server {
         succeeded(start(programs().client(folder, id, self.port).envs(bet)));
     }
 
-    fn stop(self) -> Ended {
+    pub fn stop(self) -> Ended {
         self.process.terminate();
         succeeded(self.process)
     }
 }
 
 #[track_caller]
-fn succeeded(process: Process) -> Ended {
+pub fn succeeded(process: Process) -> Ended {
     let ended = process.wait().expect("it ended");
     assert_eq!(ended.status.code(), Some(0), "{:#?}", ended.lines);
     ended
 }
 
-fn folder() -> TempDir {
+pub fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
@@ -303,43 +303,4 @@ fn the_first_closing_by_hand_needs_the_terms_of_the_server() {
     assert!(!folder.path().join("no.csv").exists());
     let empty = output(folder.path(), "close --agency 1 --bets 0 --reason ");
     assert_eq!(empty.status.code(), Some(2), "{empty:?}");
-}
-
-/// The commands of the section `title` of operating.md.
-fn section(title: &str) -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operating.md");
-    let page = fs::read_to_string(page).expect("read");
-    let (_, rest) = page.split_once(&format!("\n## {title}\n")).expect("the section");
-    let section = rest.split("\n## ").next().unwrap_or_default();
-    let blocks: String = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(!blocks.is_empty(), "{title}");
-    blocks
-}
-
-#[test]
-fn the_commands_of_operating_md_do_what_it_says() {
-    let folder = folder();
-    let server = Server::on(folder.path());
-    server.store_one(folder.path(), 2);
-    let parked = server.agency(folder.path(), 1, ROWS);
-    server.process.wait_for("action: cierre_agencia").expect("it closes");
-    parked.kill();
-    server.stop();
-    fs::create_dir(folder.path().join(".data")).expect("created");
-    fs::rename(folder.path().join("agency-1.csv"), folder.path().join(".data/agency-1.csv")).expect("renamed");
-    fs::write(folder.path().join(".data/agency-2.csv"), "Ana,Paz,9,1999-03-17,7574\n").expect("written");
-    let path = Path::new(env!("CARGO_BIN_EXE_loteria")).parent().expect("a folder").to_owned();
-    let type_in = |title: &str| {
-        let mut bash = Command::new("bash");
-        bash.args(["-euc", &section(title)]).current_dir(folder.path()).env_clear();
-        let output = bash.env("PATH", format!("{}:/usr/bin:/bin", path.display())).output().expect("bash starts");
-        assert!(output.status.success() && output.stderr.is_empty(), "{title}: {output:?}");
-        String::from_utf8(output.stdout).expect("UTF-8")
-    };
-    assert_eq!(type_in("Is bets.csv whole").matches("The files are whole.").count(), 3);
-    assert!(type_in("Back up and restore").starts_with("backups/monday/bets.csv: 4 bets, agencies closed: 1\n"));
-    let closed = type_in("An agency that will never come back");
-    assert!(closed.contains("agency 2 is closed with 1 bets; it was the last"), "{closed}");
-    Server::on(folder.path()).stop();
-    assert!(type_in("The winners again").ends_with("3 winners\n"));
 }
