@@ -95,3 +95,19 @@ fn systemd_accepts_the_service_and_finds_it_hardened() {
     let output = output.expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
+
+#[test]
+fn systemd_accepts_the_addition_of_the_page_of_security() {
+    let Some(mut analyze) = installed("systemd-analyze") else { return };
+    let page = std::fs::read_to_string(repository().join("docs/security.md")).expect("text");
+    let (_, rest) = page.split_once("```ini\n[Service]\n").expect("the addition");
+    let addition = rest.split("```").next().unwrap_or_default();
+    let service = std::fs::read_to_string(repository().join("deploy/loteria.service")).expect("text");
+    let service = service.replace("/usr/local/bin/loteria-server", &programs().server.display().to_string());
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("loteria.service");
+    std::fs::write(&file, service.replacen("[Service]\n", &format!("[Service]\n{addition}"), 1)).expect("written");
+    let output = analyze.args(["verify", "--man=no"]).arg(&file).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !said.contains("loteria.service:"), "{said}");
+}
