@@ -9,6 +9,7 @@ use loteria::config::server::{PROGRAM, ServerConfig};
 use loteria::ledger::file::{Inspection, beside, inspect, notes};
 use loteria::ledger::{Draw, Recovered, Replay, Terms};
 use loteria::lottery::{Contradiction, Lottery};
+use loteria_tools::check::Comparison;
 
 /// The most agencies that NUM_AGENCIES can set.
 const MAX_AGENCIES: u32 = 100_000;
@@ -51,13 +52,14 @@ pub struct Round {
     pub has_terms: bool,
     /// The bets with the winning number, in order. None is kept before the terms are known.
     pub winners: Vec<Winner>,
+    /// All of its bets beside the files of agencies.
+    pub comparison: Comparison,
 }
 
 impl Round {
     /// The round in the files of the bets at `path`, and what else they say.
-    pub fn read(path: &Path) -> Result<(Round, Inspection), Box<dyn Error>> {
-        // Before the first closing, the files do not say how many agencies there are.
-        let mut reader = Reader::new(Lottery::new(MAX_AGENCIES));
+    pub fn read(path: &Path, comparison: Comparison) -> Result<(Round, Inspection), Box<dyn Error>> {
+        let mut reader = Reader::of_any_terms(comparison);
         let inspection = inspect(path, &mut reader)?;
         Ok((reader.finish(), inspection))
     }
@@ -74,17 +76,24 @@ pub struct Reader {
     /// The terms, once they are known.
     terms: Option<Terms>,
     winners: Vec<Winner>,
+    comparison: Comparison,
 }
 
 impl Reader {
     /// Goes on from `lottery`, whose terms count as long as no agency has closed.
     pub fn new(lottery: Lottery) -> Reader {
-        Reader { restore: Restore::new(lottery), terms: None, winners: Vec::new() }
+        Reader { restore: Restore::new(lottery), terms: None, winners: Vec::new(), comparison: Comparison::default() }
+    }
+
+    /// Begins a round whose terms are not known yet, and compares its bets.
+    pub fn of_any_terms(comparison: Comparison) -> Reader {
+        Reader { comparison, ..Reader::new(Lottery::new(MAX_AGENCIES)) }
     }
 
     /// The round behind the last step.
     pub fn finish(self) -> Round {
-        Round { lottery: self.restore.finish(), has_terms: self.terms.is_some(), winners: self.winners }
+        let Reader { restore, terms, winners, comparison } = self;
+        Round { lottery: restore.finish(), has_terms: terms.is_some(), winners, comparison }
     }
 }
 
@@ -92,6 +101,9 @@ impl Replay for Reader {
     type Refusal = Contradiction;
 
     fn replay(&mut self, step: Recovered<'_>) -> Result<(), Contradiction> {
+        if let Recovered::Bet(bet) = step {
+            self.comparison.add(bet);
+        }
         match step {
             // With more the row is damaged, and the lottery refuses it.
             Recovered::Terms(terms) if terms.agencies <= MAX_AGENCIES => {

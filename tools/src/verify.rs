@@ -1,14 +1,14 @@
 //! `loteria verify`: the files of a round, as a start of the server would judge them, and against the agencies' files.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use loteria::ledger::file::{Inspection, Note, beside};
 use loteria::lottery::Standing;
 use loteria_tools::agency_files;
-use loteria_tools::check::{Stored, compare_stored};
+use loteria_tools::check::{Comparison, Stored};
 use thiserror::Error;
 
 use crate::round::{BetsFile, Round, closed_by_hand};
@@ -45,19 +45,10 @@ fn agency_file(text: &str) -> Result<(u32, PathBuf), String> {
 
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let path = options.bets.path()?;
-    let (round, inspection) = Round::read(&path)?;
+    let (mut round, inspection) = Round::read(&path, Comparison::open(&options.files()?)?)?;
     let mut out = Vec::new();
     write_files(&mut out, &path, &round, &inspection)?;
-    let mut files = options.agency.clone();
-    if let Some(folder) = &options.data {
-        let found = agency_files(folder);
-        if found.is_empty() {
-            return Err(VerifyError::NoData(folder.clone()).into());
-        }
-        files.extend((1..).zip(found));
-    }
-    let rows = File::open(&path)?.take(inspection.bets.length);
-    let compared = if files.is_empty() { Vec::new() } else { compare_stored(rows, &files)? };
+    let compared = mem::take(&mut round.comparison).finish()?;
     write_agencies(&mut out, &round, &compared, &closed_by_hand(&path)?)?;
     crate::print(&out);
     let is_closed = |agency| round.lottery.find(agency).is_ok() && round.lottery.standing(agency) != Standing::Open;
@@ -68,6 +59,21 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     crate::print(b"\nThe files are whole.\n");
     Ok(())
+}
+
+impl Options {
+    /// The files to compare with, each of an agency.
+    fn files(&self) -> Result<Vec<(u32, PathBuf)>, VerifyError> {
+        let mut files = self.agency.clone();
+        if let Some(folder) = &self.data {
+            let found = agency_files(folder);
+            if found.is_empty() {
+                return Err(VerifyError::NoData(folder.clone()));
+            }
+            files.extend((1..).zip(found));
+        }
+        Ok(files)
+    }
 }
 
 fn write_files(out: &mut impl Write, path: &Path, round: &Round, inspection: &Inspection) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use loteria_tools::check::Comparison;
 use thiserror::Error;
 
 use crate::round::{BetsFile, Round, Winner};
@@ -42,7 +43,7 @@ enum WinnersError {
 }
 
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let (round, inspection) = Round::read(&options.bets.path()?)?;
+    let (round, inspection) = Round::read(&options.bets.path()?, Comparison::default())?;
     if !round.lottery.is_drawn() {
         let open: Vec<String> = round.lottery.open_agencies().map(|agency| agency.to_string()).collect();
         let missing =
