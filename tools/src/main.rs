@@ -5,6 +5,8 @@ mod certify;
 mod close;
 mod conformance;
 mod data;
+#[cfg(feature = "postgres")]
+mod database;
 mod demo;
 mod export;
 mod round;
@@ -28,7 +30,7 @@ const INTERRUPTED: u8 = 130;
 const UNHEALTHY: u8 = 3;
 
 /// Lotería Nacional: a demonstration of a whole round, bets to try the programs with, certificates, the state of a running
-/// server, the care of the files of a round, and tests of other implementations.
+/// server, the care of a round, and tests of other implementations.
 #[derive(Parser)]
 #[command(name = "loteria", version)]
 struct Arguments {

@@ -1,10 +1,11 @@
-//! The round that the files of a server hold, for the commands that read them.
+//! The round that the files or the database of a server hold, for the commands that read them.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use loteria::central::Restore;
+use loteria::config::DatabaseConfig;
 use loteria::config::server::{PROGRAM, ServerConfig};
 use loteria::ledger::file::{Inspection, beside, inspect, notes};
 use loteria::ledger::{Draw, Recovered, Replay, Terms};
@@ -22,14 +23,43 @@ pub struct BetsFile {
     file: Option<PathBuf>,
 }
 
+/// The place of a round.
+pub enum Place {
+    /// The bets with their companions.
+    Files(PathBuf),
+    Database(DatabaseConfig),
+}
+
 impl BetsFile {
-    /// The path.
+    /// The place of the round: a file that is named, or where a server that is started here has it.
+    pub fn place(&self) -> Result<Place, Box<dyn Error>> {
+        if let Some(file) = &self.file {
+            return Ok(Place::Files(file.clone()));
+        }
+        let ServerConfig { database, storage_filepath, .. } = server_config()?;
+        Ok(database.map_or(Place::Files(storage_filepath), Place::Database))
+    }
+
+    /// The path, for a command on files.
     pub fn path(&self) -> Result<PathBuf, Box<dyn Error>> {
-        match &self.file {
-            Some(file) => Ok(file.clone()),
-            None => Ok(server_config()?.storage_filepath),
+        match self.place()? {
+            Place::Files(path) => Ok(path),
+            Place::Database(_) => {
+                Err("the round is in the database of STORAGE_URL, and this command is for the files of \
+                                       a round; set --file"
+                    .into())
+            }
         }
     }
+}
+
+#[cfg(feature = "postgres")]
+pub use crate::database::read as read_database;
+
+/// The configuration refuses a database where the tool was built without it.
+#[cfg(not(feature = "postgres"))]
+pub fn read_database(_: &DatabaseConfig, _: Comparison) -> Result<(Round, String), Box<dyn Error>> {
+    Err("this program was built without the feature postgres".into())
 }
 
 /// The configuration of a server that would be started here.
@@ -45,10 +75,11 @@ pub struct Winner {
     pub last_name: String,
 }
 
-/// A round as its files tell it.
+/// A round as its files or its tables tell it.
 pub struct Round {
     pub lottery: Lottery,
-    /// True once an agency has closed. The terms are those of its closing, whatever the configuration here says.
+    /// True if the terms are known: a database has them, and files once an agency has closed. They are those of the round,
+    /// whatever the configuration here says.
     pub has_terms: bool,
     /// The bets with the winning number, in order. None is kept before the terms are known.
     pub winners: Vec<Winner>,

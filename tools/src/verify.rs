@@ -1,4 +1,5 @@
-//! `loteria verify`: the files of a round, as a start of the server would judge them, and against the agencies' files.
+//! `loteria verify`: the files of a round, as a start of the server would judge them, or its database, and against the
+//! agencies' files.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -11,13 +12,16 @@ use loteria_tools::agency_files;
 use loteria_tools::check::{Comparison, Stored};
 use thiserror::Error;
 
-use crate::round::{BetsFile, Round, closed_by_hand};
+use crate::round::{BetsFile, Place, Round, closed_by_hand, read_database};
 
-/// Verifies the files of a round
+/// Verifies the files of a round, or its database
 ///
 /// Reads them as a start of the server does, and changes nothing; the server may be running. Every row must be valid, the files
-/// must begin with what the state says was stored, and after the draw they must be those of the certificate. With the files of
-/// agencies, the stored bets of each must be the first rows of its file in order, and all of them once it has closed.
+/// must begin with what the state says was stored, and after the draw they must be those of the certificate. With STORAGE_URL, and
+/// without --file, the tables of the database are read in one snapshot: every position of every agency must be there once, the
+/// totals and checksums must be those of the bets, and the time of the draw must be there if all agencies have closed, and only
+/// then. With the files of agencies, the stored bets of each must be the first rows of its file in order, and all of them once it
+/// has closed.
 #[derive(clap::Args)]
 pub struct Options {
     #[command(flatten)]
@@ -44,12 +48,22 @@ fn agency_file(text: &str) -> Result<(u32, PathBuf), String> {
 }
 
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let path = options.bets.path()?;
-    let (mut round, inspection) = Round::read(&path, Comparison::open(&options.files()?)?)?;
+    let comparison = Comparison::open(&options.files()?)?;
     let mut out = Vec::new();
-    write_files(&mut out, &path, &round, &inspection)?;
+    let (mut round, by_hand, whole) = match options.bets.place()? {
+        Place::Files(path) => {
+            let (round, inspection) = Round::read(&path, comparison)?;
+            write_files(&mut out, &path, &round, &inspection)?;
+            (round, closed_by_hand(&path)?, "The files are whole.")
+        }
+        Place::Database(config) => {
+            let (round, description) = read_database(&config, comparison)?;
+            write!(out, "{description}")?;
+            (round, Vec::new(), "The database is whole.")
+        }
+    };
     let compared = mem::take(&mut round.comparison).finish()?;
-    write_agencies(&mut out, &round, &compared, &closed_by_hand(&path)?)?;
+    write_agencies(&mut out, &round, &compared, &by_hand)?;
     crate::print(&out);
     let is_closed = |agency| round.lottery.find(agency).is_ok() && round.lottery.standing(agency) != Standing::Open;
     if let Some(Stored { agency, bets, path, .. }) =
@@ -57,7 +71,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     {
         return Err(VerifyError::Incomplete { agency, stored: bets, path }.into());
     }
-    crate::print(b"\nThe files are whole.\n");
+    crate::print(format!("\n{whole}\n").as_bytes());
     Ok(())
 }
 
