@@ -8,3 +8,4 @@ mod database;
 mod failures;
 mod proxy;
 mod round;
+mod tools;

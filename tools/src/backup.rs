@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use loteria::ledger::file::beside;
+use loteria_tools::check::Comparison;
 use thiserror::Error;
 
 use crate::round::{BetsFile, Round};
@@ -61,7 +62,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     copy_if_there(&path, &copy)?;
     File::open(into).and_then(|folder| folder.sync_all()).map_err(at(into))?;
     let not_whole = |error| BackupError::NotWhole { folder: into.clone(), error };
-    let (_, inspection) = Round::read(&copy).map_err(not_whole)?;
+    let (_, inspection) = Round::read(&copy, Comparison::default()).map_err(not_whole)?;
     let (bets, closed) = (inspection.summary.bets, inspection.summary.agencies_closed);
     let drawn = if inspection.certificate.is_some() { ", drawn" } else { "" };
     crate::print(format!("{}: {bets} bets, agencies closed: {closed}{drawn}\n", copy.display()).as_bytes());

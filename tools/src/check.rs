@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use loteria::bet::{RowError, load_bets};
+use loteria::bet::{Bet, RowError, load_bets};
 use loteria::client::source::{BetFile, BetSource, SourceError};
 
 /// The contents of an agency's file.
@@ -63,23 +63,62 @@ pub struct Stored {
     pub path: PathBuf,
     /// Number of its bets that are stored.
     pub bets: u64,
-    /// The documents of the winners among them, in order.
-    pub winners: Vec<u32>,
     /// True if the file has no more.
     pub is_whole: bool,
 }
 
-/// Compares the bets that `rows` reads with the files of agencies: those of each must be the first of its file, in order.
-/// Bets of other agencies are not compared. Those on `winning_number` win.
-///
-/// # Errors
-/// The first [`Difference`].
-pub fn compare_stored(
-    rows: impl Read,
-    files: &[(u32, PathBuf)],
-    winning_number: u32,
-) -> Result<Vec<Stored>, Difference> {
-    compare_rows(rows, files, winning_number, |_| Ok(()))
+/// Stored bets beside the files of agencies: those of each must be the first of its file, in order. Bets of other agencies are
+/// not compared.
+#[derive(Default)]
+pub struct Comparison {
+    agencies: BTreeMap<u32, (BetFile, Stored)>,
+    lines: u64,
+    difference: Option<Difference>,
+}
+
+impl Comparison {
+    /// A comparison with these files, each of an agency, before the first stored bet.
+    ///
+    /// # Errors
+    /// A file can't be read.
+    pub fn open(files: &[(u32, PathBuf)]) -> Result<Comparison, SourceError> {
+        let open = |(agency, path): &(u32, PathBuf)| {
+            let stored = Stored { agency: *agency, path: path.clone(), bets: 0, is_whole: false };
+            BetFile::open(path, *agency).map(|source| (*agency, (source, stored)))
+        };
+        let agencies = files.iter().map(open).collect::<Result<_, SourceError>>()?;
+        Ok(Comparison { agencies, lines: 0, difference: None })
+    }
+
+    /// Compares the next stored bet. Behind the first difference, nothing is compared.
+    pub fn add(&mut self, bet: &Bet<'_>) {
+        if self.difference.is_none() {
+            self.difference = self.compare(bet).err();
+        }
+    }
+
+    /// The stored bets of each agency with a file.
+    ///
+    /// # Errors
+    /// The first [`Difference`].
+    pub fn finish(self) -> Result<Vec<Stored>, Difference> {
+        let end = |(mut source, stored): (BetFile, Stored)| Ok(Stored { is_whole: source.peek()?.is_none(), ..stored });
+        match self.difference {
+            Some(difference) => Err(difference),
+            None => self.agencies.into_values().map(end).collect(),
+        }
+    }
+
+    fn compare(&mut self, bet: &Bet<'_>) -> Result<(), Difference> {
+        self.lines += 1;
+        let Some((source, stored)) = self.agencies.get_mut(&bet.agency) else { return Ok(()) };
+        if source.peek()? != Some(*bet) {
+            return Err(Difference::NotNext { line: self.lines, agency: bet.agency });
+        }
+        source.take();
+        stored.bets += 1;
+        Ok(())
+    }
 }
 
 /// Compares the bets in `stored` with the files of agencies 1, 2, ...: each bet of each file once, in the order of its file, and
@@ -90,41 +129,17 @@ pub fn compare_stored(
 pub fn compare(stored: &Path, files: &[PathBuf], winning_number: u32) -> Result<Vec<Sent>, Difference> {
     let rows = File::open(stored).map_err(|error| Difference::Io { path: stored.to_owned(), error })?;
     let files: Vec<(u32, PathBuf)> = (1..).zip(files.iter().cloned()).collect();
-    let compared = compare_rows(rows, &files, winning_number, Err)?;
+    let (mut rows, mut comparison) = (load_bets(rows), Comparison::open(&files)?);
+    let mut winners = vec![Vec::new(); files.len()];
+    while let Some(bet) = rows.next_bet()? {
+        comparison.compare(&bet)?;
+        let index = (bet.agency as usize).wrapping_sub(1);
+        let not_next = Difference::NotNext { line: comparison.lines, agency: bet.agency };
+        winners.get_mut(index).ok_or(not_next)?.extend(bet.has_won(winning_number).then_some(bet.document));
+    }
+    let compared = comparison.finish()?;
     if let Some(&Stored { agency, bets: stored, .. }) = compared.iter().find(|stored| !stored.is_whole) {
         return Err(Difference::Missing { agency, stored });
     }
-    Ok(compared.into_iter().map(|Stored { bets, winners, .. }| Sent { bets, winners }).collect())
-}
-
-/// As [`compare_stored`]. `on_other` is given the difference that the bet of another agency would be.
-fn compare_rows(
-    rows: impl Read,
-    files: &[(u32, PathBuf)],
-    winning_number: u32,
-    on_other: impl Fn(Difference) -> Result<(), Difference>,
-) -> Result<Vec<Stored>, Difference> {
-    let open = |(agency, path): &(u32, PathBuf)| {
-        let stored = Stored { agency: *agency, path: path.clone(), bets: 0, winners: Vec::new(), is_whole: false };
-        BetFile::open(path, *agency).map(|source| (*agency, (source, stored)))
-    };
-    let mut compared = files.iter().map(open).collect::<Result<BTreeMap<u32, _>, SourceError>>()?;
-    let mut rows = load_bets(rows);
-    let mut line = 0;
-    while let Some(bet) = rows.next_bet()? {
-        line += 1;
-        let not_next = Difference::NotNext { line, agency: bet.agency };
-        let Some((source, stored)) = compared.get_mut(&bet.agency) else {
-            on_other(not_next)?;
-            continue;
-        };
-        if source.peek()? != Some(bet) {
-            return Err(not_next);
-        }
-        source.take();
-        stored.bets += 1;
-        stored.winners.extend(bet.has_won(winning_number).then_some(bet.document));
-    }
-    let end = |(mut source, stored): (BetFile, Stored)| Ok(Stored { is_whole: source.peek()?.is_none(), ..stored });
-    compared.into_values().map(end).collect()
+    Ok(compared.into_iter().zip(winners).map(|(Stored { bets, .. }, winners)| Sent { bets, winners }).collect())
 }

@@ -5,6 +5,8 @@ mod certify;
 mod close;
 mod conformance;
 mod data;
+#[cfg(feature = "postgres")]
+mod database;
 mod demo;
 mod export;
 mod round;

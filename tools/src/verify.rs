@@ -1,29 +1,34 @@
-//! `loteria verify`: the files of a round, as a start of the server would judge them, and against the agencies' files.
+//! `loteria verify`: the files of a round, as a start of the server would judge them, or its database, and against the
+//! agencies' files.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use loteria::ledger::file::{Inspection, Note, beside};
 use loteria::lottery::Standing;
 use loteria_tools::agency_files;
-use loteria_tools::check::{Stored, compare_stored};
+use loteria_tools::check::{Comparison, Stored};
 use thiserror::Error;
 
-use crate::round::{BetsFile, Round, closed_by_hand};
+use crate::round::{BetsFile, Place, Round, closed_by_hand, read_database};
 
-/// Verify that the files of a round are whole
+/// Verify that the files of a round, or its database, are whole
 ///
 /// Reads them as a start of the server does, and changes nothing; the server may be running. Every row must be valid, the files
-/// must begin with what the state says was stored, and after the draw they must be those of the certificate. With the files of
-/// agencies, the stored bets of each must be the first rows of its file in order, and all of them once it has closed.
+/// must begin with what the state says was stored, and after the draw they must be those of the certificate. With STORAGE_URL, and
+/// without --file, the tables of the database are read in one snapshot: every position of every agency must be there once, the
+/// totals and checksums must be those of the bets, and the time of the draw must be there if all agencies have closed, and only
+/// then. With the files of agencies, the stored bets of each must be the first rows of its file in order, and all of them once it
+/// has closed.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   loteria verify
   loteria verify --data .data                    compared with the agencies' files
-  loteria verify --file backups/monday/bets.csv")]
+  loteria verify --file backups/monday/bets.csv
+  STORAGE_URL=postgresql://loteria@db1/loteria loteria verify")]
 pub struct Options {
     #[command(flatten)]
     bets: BetsFile,
@@ -49,22 +54,22 @@ fn agency_file(text: &str) -> Result<(u32, PathBuf), String> {
 }
 
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let path = options.bets.path()?;
-    let (round, inspection) = Round::read(&path)?;
+    let comparison = Comparison::open(&options.files()?)?;
     let mut out = Vec::new();
-    write_files(&mut out, &path, &round, &inspection)?;
-    let mut files = options.agency.clone();
-    if let Some(folder) = &options.data {
-        let found = agency_files(folder);
-        if found.is_empty() {
-            return Err(VerifyError::NoData(folder.clone()).into());
+    let (mut round, by_hand, whole) = match options.bets.place()? {
+        Place::Files(path) => {
+            let (round, inspection) = Round::read(&path, comparison)?;
+            write_files(&mut out, &path, &round, &inspection)?;
+            (round, closed_by_hand(&path)?, "The files are whole.")
         }
-        files.extend((1..).zip(found));
-    }
-    let rows = File::open(&path)?.take(inspection.bets.length);
-    let compared =
-        if files.is_empty() { Vec::new() } else { compare_stored(rows, &files, round.lottery.winning_number())? };
-    write_agencies(&mut out, &round, &compared, &closed_by_hand(&path)?)?;
+        Place::Database(config) => {
+            let (round, description) = read_database(&config, comparison)?;
+            write!(out, "{description}")?;
+            (round, Vec::new(), "The database is whole.")
+        }
+    };
+    let compared = mem::take(&mut round.comparison).finish()?;
+    write_agencies(&mut out, &round, &compared, &by_hand)?;
     crate::print(&out);
     let is_closed = |agency| round.lottery.find(agency).is_ok() && round.lottery.standing(agency) != Standing::Open;
     if let Some(Stored { agency, bets, path, .. }) =
@@ -72,8 +77,23 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     {
         return Err(VerifyError::Incomplete { agency, stored: bets, path }.into());
     }
-    crate::print(b"\nThe files are whole.\n");
+    crate::print(format!("\n{whole}\n").as_bytes());
     Ok(())
+}
+
+impl Options {
+    /// The files to compare with, each of an agency.
+    fn files(&self) -> Result<Vec<(u32, PathBuf)>, VerifyError> {
+        let mut files = self.agency.clone();
+        if let Some(folder) = &self.data {
+            let found = agency_files(folder);
+            if found.is_empty() {
+                return Err(VerifyError::NoData(folder.clone()));
+            }
+            files.extend((1..).zip(found));
+        }
+        Ok(files)
+    }
 }
 
 fn write_files(out: &mut impl Write, path: &Path, round: &Round, inspection: &Inspection) -> io::Result<()> {

@@ -1,16 +1,18 @@
-//! `loteria winners`: the winners of a round that was drawn, from its files.
+//! `loteria winners`: the winners of a round that was drawn, from its files or its database.
 
 use std::error::Error;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use loteria_tools::check::Comparison;
 use thiserror::Error;
 
-use crate::round::{BetsFile, Round, Winner};
+use crate::round::{BetsFile, Place, Round, Winner, read_database};
 
 /// Print the winners of a round that was drawn
 ///
-/// Reads the files of the server, which may be running. Nothing is printed before the draw.
+/// Reads the files of the server, or the database in STORAGE_URL if --file is not given; servers may be running. Nothing is
+/// printed before the draw.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,18 +42,22 @@ enum Format {
 #[derive(Debug, Error)]
 enum WinnersError {
     #[error("the round is not drawn: {0} of its agencies have closed{1}")]
-    NotDrawn(u64, String),
+    NotDrawn(usize, String),
     #[error("agency {0} is not one of the {1} of the round")]
     NoSuchAgency(u32, u32),
 }
 
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let (round, inspection) = Round::read(&options.bets.path()?)?;
+    let round = match options.bets.place()? {
+        Place::Files(path) => Round::read(&path, Comparison::default())?.0,
+        Place::Database(config) => read_database(&config, Comparison::default())?.0,
+    };
     if !round.lottery.is_drawn() {
         let open: Vec<String> = round.lottery.open_agencies().map(|agency| agency.to_string()).collect();
         let missing =
             if round.has_terms { format!(", and the draw waits for {}", open.join(" ")) } else { String::new() };
-        return Err(WinnersError::NotDrawn(inspection.summary.agencies_closed, missing).into());
+        let closed = round.lottery.agencies() as usize - open.len();
+        return Err(WinnersError::NotDrawn(closed, missing).into());
     }
     if let Some(agency) = options.agency.filter(|&agency| round.lottery.find(agency).is_err()) {
         return Err(WinnersError::NoSuchAgency(agency, round.lottery.agencies()).into());

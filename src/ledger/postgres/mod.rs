@@ -13,7 +13,9 @@
 //! | `client` | the steps in SQL (feature `postgres`) |
 //! | `schema` | the tables (feature `postgres`) |
 //! | `address` | `STORAGE_URL`, the password, TLS (feature `postgres`) |
+//! | `rows` | the bets in one snapshot, for the tools (feature `postgres`) |
 //! | `export` | `bets.csv` from the database (feature `postgres`) |
+//! | `inspect` | the whole round from the database (feature `postgres`) |
 
 #[cfg(feature = "postgres")]
 mod address;
@@ -23,6 +25,10 @@ pub mod database;
 mod desk;
 #[cfg(feature = "postgres")]
 mod export;
+#[cfg(feature = "postgres")]
+mod inspect;
+#[cfg(feature = "postgres")]
+mod rows;
 #[cfg(feature = "postgres")]
 mod schema;
 pub mod transaction;
@@ -35,6 +41,10 @@ pub use client::start;
 pub use desk::Desk;
 #[cfg(feature = "postgres")]
 pub use export::{ExportError, export};
+#[cfg(feature = "postgres")]
+pub use inspect::{InspectError, Inspection, inspect};
+#[cfg(feature = "postgres")]
+pub use rows::RowsError;
 
 use super::{Change, Commit, Ledger, Outcome};
 use desk::Order;
