@@ -8,7 +8,10 @@ use crate::report::folder;
 
 /// A line chart.
 pub struct Plot<'a> {
+    /// The finding.
     pub title: &'a str,
+    /// The machine, the number of runs, and the meaning of the lines.
+    pub note: &'a str,
     pub x: Axis<'a>,
     pub y: Axis<'a>,
     pub lines: Vec<Line<'a>>,
@@ -27,17 +30,20 @@ pub struct Axis<'a> {
 pub struct Line<'a> {
     pub name: &'a str,
     pub points: Vec<(f64, f64)>,
+    /// The lowest and the highest value of the runs at each point; empty if there was one run.
+    pub spread: Vec<(f64, f64)>,
 }
 
 const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 400.0;
+const HEIGHT: f64 = 424.0;
 const LEFT: f64 = 84.0;
 const RIGHT: f64 = 24.0;
-const TOP: f64 = 76.0;
+const TOP: f64 = 100.0;
 const BOTTOM: f64 = 56.0;
 
 const STYLE: &str = "\
 text { font: 13px system-ui, sans-serif; fill: #333 } .title { font-size: 16px; font-weight: 600 } \
+.note { font-size: 11.5px } .spread { stroke-width: 1.5 } \
 .grid { stroke: #ddd } polyline { fill: none; stroke-width: 2.5 } .page { fill: #fff } \
 .l0 { stroke: #0b6fb8; color: #0b6fb8 } .l1 { stroke: #c8551b; color: #c8551b } .l2 { stroke: #8a8a8a; color: #8a8a8a } \
 circle { fill: currentColor; stroke: none } .l2 { stroke-dasharray: 6 4 } \
@@ -72,8 +78,10 @@ impl Plot<'_> {
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">\n\
              <style>{STYLE}</style>\n<rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"6\"/>\n\
-             <text class=\"title\" x=\"{LEFT}\" y=\"28\">{title}</text>\n",
-            title = self.title
+             <text class=\"title\" x=\"{LEFT}\" y=\"28\">{title}</text>\n\
+             <text class=\"note\" x=\"{LEFT}\" y=\"48\">{note}</text>\n",
+            title = self.title,
+            note = self.note
         );
         self.draw_axes(&mut svg)?;
         for (number, line) in self.lines.iter().enumerate() {
@@ -113,12 +121,16 @@ impl Plot<'_> {
         let places: Vec<(f64, f64)> = line.points.iter().map(|&(x, y)| (self.x(x), self.y(y))).collect();
         let points: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         writeln!(svg, "<g class=\"l{number}\"><polyline points=\"{}\"/>", points.join(" "))?;
+        for ((x, _), (low, high)) in line.points.iter().zip(&line.spread) {
+            let (x, low, high) = (self.x(*x), self.y(*low), self.y(*high));
+            writeln!(svg, "<line class=\"spread\" x1=\"{x:.1}\" y1=\"{low:.1}\" x2=\"{x:.1}\" y2=\"{high:.1}\"/>")?;
+        }
         for (x, y) in places {
             writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>")?;
         }
         let x = LEFT + 225.0 * number as f64;
-        writeln!(svg, "<polyline points=\"{x},50 {},50\"/></g>", x + 24.0)?;
-        writeln!(svg, "<text x=\"{}\" y=\"54\">{}</text>", x + 32.0, line.name)
+        writeln!(svg, "<polyline points=\"{x},72 {},72\"/></g>", x + 24.0)?;
+        writeln!(svg, "<text x=\"{}\" y=\"76\">{}</text>", x + 32.0, line.name)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::median::median;
 use crate::plot::{Axis, Line, Plot, marks_up_to};
 use crate::report::{Report, Table, count, millions, percent, time};
 use crate::stage::{Durability, make_data, play_round, start_up};
-use crate::suite::{AGENCIES, Options, load, load_in, peak, repeat};
+use crate::suite::{AGENCIES, Options, load, load_in, machine, peak, repeat};
 
 /// Numbers of agencies.
 const SCALE: [usize; 4] = [1, 5, 50, 500];
@@ -17,7 +17,11 @@ const SCALE: [usize; 4] = [1, 5, 50, 500];
 pub fn agencies(options: &Options, report: &mut Report, memory: &mut Table) -> Result<(), Failure> {
     let bets = options.bets / 4;
     let mut table = Table::new(&["agencies", "round", "server alone", "limit", "of the limit"]);
-    let mut lines = ["round of processes", "the server alone", "limit"].map(|name| Line { name, points: Vec::new() });
+    let mut lines = ["round of processes", "the server alone", "limit"].map(|name| Line {
+        name,
+        points: Vec::new(),
+        spread: Vec::new(),
+    });
     for agencies in SCALE {
         let (_folder, files) = make_data(agencies, bets)?;
         let runs = repeat(options.runs, || {
@@ -26,13 +30,13 @@ pub fn agencies(options: &Options, report: &mut Report, memory: &mut Table) -> R
             let limit = limit::seconds(agencies, bets, Some(load.commits))?;
             Ok((round.seconds, load, limit))
         })?;
-        let seconds = [
-            median(runs.iter().map(|run| run.0)),
-            median(runs.iter().map(|run| run.1.seconds)),
-            median(runs.iter().map(|run| run.2)),
-        ];
+        let seconds_of = |index: usize| runs.iter().map(move |run| [run.0, run.1.seconds, run.2][index]);
+        let seconds = [0, 1, 2].map(|index| median(seconds_of(index)));
         let rates = seconds.map(|seconds| bets as f64 / seconds);
         lines.iter_mut().zip(rates).for_each(|(line, rate)| line.points.push((agencies as f64, rate)));
+        for (index, line) in lines.iter_mut().enumerate() {
+            line.spread.push(spread(seconds_of(index).map(|seconds| bets as f64 / seconds)));
+        }
         table.add([agencies.to_string()].into_iter().chain(rates.map(millions)).chain([percent(rates[1] / rates[2])]));
         if agencies > AGENCIES {
             let peak = peak(runs.iter().map(|run| run.1.usage));
@@ -45,8 +49,21 @@ pub fn agencies(options: &Options, report: &mut Report, memory: &mut Table) -> R
     );
     report.add("Agencies", &explanation, &table);
     let highest = lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
+    let alone = lines[1].points.iter().map(|point| point.1);
+    let (lowest, highest_alone) = spread(alone);
+    let title = format!(
+        "The server takes {} to {} durable bets a second, with 1 to 500 agencies",
+        millions(lowest),
+        millions(highest_alone)
+    );
+    let note = format!(
+        "{}; medians of {} runs, bars from the slowest to the fastest; limit: only moves the same bytes, with the same syncs",
+        machine(),
+        options.runs
+    );
     let plot = Plot {
-        title: "Durable bets a second",
+        title: &title,
+        note: &note,
         x: Axis {
             name: "agencies",
             marks: SCALE.map(|agencies| agencies as f64).to_vec(),
@@ -66,12 +83,18 @@ pub fn agencies(options: &Options, report: &mut Report, memory: &mut Table) -> R
     Ok(())
 }
 
+/// The lowest and the highest of `values`.
+fn spread(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::MAX, 0.0), |(low, high), value| (low.min(value), high.max(value)))
+}
+
 /// Cost against the number of bets, then recovery from the largest number.
 pub fn bets(options: &Options, report: &mut Report, memory: &mut Table) -> Result<(), Failure> {
     let sizes: Vec<u64> =
         (4..).map(|zeros| 10_u64.pow(zeros)).take_while(|&bets| bets <= options.largest.max(10_000)).collect();
     let mut table = Table::new(&["bets", "durable, a bet", "not synced, a bet", "draw"]);
-    let mut lines = Durability::BOTH.map(|durability| Line { name: durability.name(), points: Vec::new() });
+    let mut lines =
+        Durability::BOTH.map(|durability| Line { name: durability.name(), points: Vec::new(), spread: Vec::new() });
     let folder = tempfile::tempdir()?;
     for &bets in &sizes {
         // Short rounds are repeated more often, because a disturbance weighs more in them.
@@ -87,6 +110,9 @@ pub fn bets(options: &Options, report: &mut Report, memory: &mut Table) -> Resul
         let [durable_cost, unsynced_cost] = costs.map(|seconds| format!("{:.0} ns", seconds * 1e9));
         table.add([count(bets), durable_cost, unsynced_cost, time(draw)]);
         lines.iter_mut().zip(costs).for_each(|(line, cost)| line.points.push((bets as f64, cost * 1e9)));
+        for (line, loads) in lines.iter_mut().zip([&durable, &unsynced]) {
+            line.spread.push(spread(loads.iter().map(|load| load.seconds / bets as f64 * 1e9)));
+        }
         if Some(&bets) == sizes.last() {
             let peak = peak(durable.iter().map(|load| load.usage));
             memory.add([format!("the server alone, {} bets", count(bets)), peak]);
@@ -94,17 +120,26 @@ pub fn bets(options: &Options, report: &mut Report, memory: &mut Table) -> Resul
     }
     let explanation = "The server alone, five agencies. Draw: from the last agency's closing to the first winners.";
     report.add("Cost of a bet, and of the draw", explanation, &table);
-    plot_cost(&sizes, lines.into())?;
+    plot_cost(&sizes, options.runs, lines.into())?;
     report.add_picture("cost.svg", "Cost of a bet against the number of bets");
     recovery(folder.path(), sizes.last().copied().unwrap_or_default(), report)
 }
 
-fn plot_cost(sizes: &[u64], lines: Vec<Line<'_>>) -> Result<(), Failure> {
+fn plot_cost(sizes: &[u64], runs: usize, lines: Vec<Line<'_>>) -> Result<(), Failure> {
     let highest = lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
     let marks = sizes.iter().map(|&bets| bets as f64).collect();
     let bets = |mark: f64| if mark < 1e6 { format!("{} k", mark / 1e3) } else { format!("{} M", mark / 1e6) };
+    let [first, last] =
+        [lines[0].points.first(), lines[0].points.last()].map(|point| point.map_or(0.0, |point| point.1));
+    let title = format!("A durable bet costs {first:.0} ns in the smallest round and {last:.0} ns in the largest");
+    let note = format!(
+        "{}; the server alone, five agencies; medians of {} runs (the largest: 1), bars from the fastest to the slowest",
+        machine(),
+        3 * runs
+    );
     let plot = Plot {
-        title: "Cost of a bet",
+        title: &title,
+        note: &note,
         x: Axis { name: "bets of the round", marks, label: bets, is_logarithmic: true },
         y: Axis {
             name: "time a bet",

@@ -73,23 +73,26 @@ pub fn run() -> Result<(), Failure> {
 }
 
 fn introduction(options: &Options) -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let (runs, memory) = (options.runs, memory_of_machine());
+    let runs = options.runs;
     let (runs, short_runs) = (count(runs as u64), count((SHORT_RUNS * runs) as u64));
     format!(
-        "# Performance\n\nMeasured by `make bench` on a machine with {cores} cores and {memory}, which runs the server, the agencies and \
+        "# Performance\n\nMeasured by `make bench` on a machine with {}, which runs the server, the agencies and \
          the benchmark. Each figure is the median of {runs} runs, of {short_runs} for the course's round. The server logs at INFO, and the \
          log is read and dropped. *Limit*: the throughput of a program that only moves the same bytes through as many loopback \
          connections into a file, with as many syncs, measured in the same run. *Durable*: `STORAGE_SYNC = always`, every batch is on \
-         disk before it is acknowledged."
+         disk before it is acknowledged.",
+        machine()
     )
 }
 
-fn memory_of_machine() -> String {
+/// The cores and the memory of this machine.
+pub fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total =
         text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    total.map_or("unknown memory".to_owned(), |total| format!("{:.0} GiB of memory", total as f64 / f64::from(1 << 20)))
+    let memory = total.map_or("unknown".to_owned(), |total| format!("{:.0} GiB of", total as f64 / f64::from(1 << 20)));
+    format!("{cores} cores and {memory} memory")
 }
 
 /// The syncs of the limit beside a server with so many commits.
@@ -224,14 +227,19 @@ fn latency(bets_a_second: f64, report: &mut Report) -> Result<(), Failure> {
         lines.push(Line {
             name,
             points: stream::PERCENTILES.iter().map(|&percent| nines(percent)).zip(latencies).collect(),
+            spread: Vec::new(),
         });
     }
     let explanation = "From the moment when a batch is due to its reply, at half of the durable throughput of the server alone. Batches are \
                        sent when they are due, answered or not, so that a pause of the server shows in every batch that it delays.";
     report.add("Latency of a batch at half load", explanation, &table);
     let highest = lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
+    let durable: Vec<String> = lines[0].points.iter().map(|point| time(point.1)).collect();
+    let title = format!("At half load, durable: half of the batches within {}, 99 % within {}", durable[0], durable[2]);
+    let note = format!("{}; one run of {PACED_SECONDS} s each; from the moment a batch is due to its reply", machine());
     let plot = Plot {
-        title: "Latency of a batch at half load",
+        title: &title,
+        note: &note,
         x: Axis {
             name: "percentile",
             marks: stream::PERCENTILES.map(nines).to_vec(),
