@@ -35,6 +35,8 @@ RUN find src -name '*.rs' -exec touch {} + \
 # The tool, for `make docker-certificates` alone: no other image waits for it.
 FROM build AS tool
 COPY tools/src tools/src
+# Its tests of other implementations read the requirements there.
+COPY protocol.md ./
 RUN find tools/src -name '*.rs' -exec touch {} + \
  && cargo build --release --locked -p loteria-tools --target "$(rustc --print host-tuple)" --bin loteria \
  && mv target/*/release/loteria /usr/local/bin/

@@ -21,7 +21,7 @@ context_files() {
 }
 
 a_build_sees_sources_only() {
-  check "the build context, without src" is "$(context_files | tr '\n' ' ')" "./Cargo.lock ./Cargo.toml ./tools/Cargo.toml "
+  check "the build context, without src" is "$(context_files | tr '\n' ' ')" "./Cargo.lock ./Cargo.toml ./protocol.md ./tools/Cargo.toml "
 }
 
 # dependency_steps_run_again: steps of the dependencies that a change of the sources runs again.
