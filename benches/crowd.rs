@@ -83,9 +83,9 @@ fn gather(port: u16, agencies: u32) -> Result<Vec<TcpStream>, Box<dyn Error>> {
         crowd.push(stream);
     }
     for stream in &mut crowd {
-        let mut welcome_and_ok = [0; 11 + 2];
+        let mut welcome_and_ok = [0; 15 + 2];
         stream.read_exact(&mut welcome_and_ok)?;
-        assert_eq!(welcome_and_ok[11..], [0, 2], "the batch is stored");
+        assert_eq!(welcome_and_ok[15..], [0, 2], "the batch is stored");
     }
     Ok(crowd)
 }

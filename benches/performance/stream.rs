@@ -189,7 +189,7 @@ impl Agency {
 
     fn log_in(&mut self, agency: u32) -> Result<(), Failure> {
         self.send(&[Message::Hello { version: VERSION, agency, credential: &[] }])?;
-        self.skip_reply(2 + 8 + 1)
+        self.skip_reply(2 + 8 + 1 + 4)
     }
 
     /// Sends every bet, with at most [`WINDOW`] batches unanswered.
