@@ -57,7 +57,7 @@ pub fn agencies(options: &Options, report: &mut Report, memory: &mut Table) -> R
         millions(highest_alone)
     );
     let note = format!(
-        "{}; medians of {} runs, bars from the slowest to the fastest; limit: only moves the same bytes, with the same syncs",
+        "{}; medians of {} runs, bars: all runs; limit: only moves the bytes, with as many syncs",
         machine(),
         options.runs
     );
@@ -133,7 +133,7 @@ fn plot_cost(sizes: &[u64], runs: usize, lines: Vec<Line<'_>>) -> Result<(), Fai
         [lines[0].points.first(), lines[0].points.last()].map(|point| point.map_or(0.0, |point| point.1));
     let title = format!("A durable bet costs {first:.0} ns in the smallest round and {last:.0} ns in the largest");
     let note = format!(
-        "{}; the server alone, five agencies; medians of {} runs (the largest: 1), bars from the fastest to the slowest",
+        "{}; server alone, five agencies; medians of {} runs (the largest: 1), bars: all runs",
         machine(),
         3 * runs
     );
