@@ -13,7 +13,7 @@
 //! 3. [`protocol::Bets`] decodes the bets of a batch one by one.
 //! 4. `central::batch` checks each and stages all of them: their rows ([`bet`]) and their counts ([`lottery`]).
 //! 5. [`central::Central::seal`] makes one [`ledger::Commit`] of everything that the turn has staged.
-//! 6. [`ledger::file`] writes and syncs it.
+//! 6. [`ledger::file`] writes and syncs it; [`ledger::postgres`], in its place, stores it as one transaction.
 //! 7. [`central::Central::settle`] makes the counts final.
 //! 8. `central::replies` turns the reply to the batch into bytes. Only now it exists, and only now it leaves.
 //!
@@ -42,7 +42,7 @@
 //! | [`server`] | the shell of the server: sockets, poll, turns, schedule |
 //! | [`central`] | the server without I/O: sessions, requests, replies |
 //! | [`client`] | an agency: its bets, its conversation, its retries |
-//! | [`ledger`] | what makes bets durable: the seam, and the two files |
+//! | [`ledger`] | durability: the seam, the files of a round, and PostgreSQL |
 //! | [`lottery`] | the rules of a round, pure |
 //! | [`protocol`] | messages to bytes and back, pure |
 //! | [`bet`] | the domain: a bet, its rows, and the fast room behind them |

@@ -19,7 +19,6 @@
 //! | `input`, `output` | bytes that wait to be applied, replies that wait to be sent |
 //! | `requests` | messages and what each does |
 //! | `batch` | RegisterBets: all of it or nothing |
-//! | `restore` | the round that a stored history adds up to |
 //! | `replies` | answers to bytes, the draw |
 //! | `echo` | the course's echo sessions |
 //! | `settle` | the end of a turn: its commit and the outcome |

@@ -17,7 +17,7 @@ fn tool(round: &Round, url: &str, arguments: &str) -> Ended {
     run(&mut command)
 }
 
-/// What the tool prints of a round.
+/// The output of the tool about a round.
 #[track_caller]
 fn shown(round: &Round, arguments: &str) -> Vec<String> {
     let ended = tool(round, &round.url, arguments);

@@ -1,6 +1,6 @@
 //! The admin port: the round in a browser, for Prometheus, for a health check and for `loteria status`, over HTTP/1.1.
 //!
-//! Where the server has a certificate, HTTPS is served with it, told from HTTP by the first byte, as on the agencies' port.
+//! HTTPS is served with the server's certificate, if it has one. The first byte tells it from HTTP, as on the agencies' port.
 //!
 //! It is served by the loop of the agencies, behind them in each turn, and also while a commit is in flight. It costs
 //! agencies nothing that a client could make large: connections, requests and the work of a turn are bounded, and
