@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -150,9 +152,15 @@ pub fn wait_until(mut holds: impl FnMut() -> bool, otherwise: impl FnOnce() -> S
     }
 }
 
-/// A port that nothing listens on now.
+/// A port that nothing listens on, which this process has given to no other test. It lies below the ports that the system
+/// gives away: a standby does not listen on its own, and agencies that try it must not reach another test's server.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+    const PORTS: Range<u32> = 12_000..32_000;
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(std::process::id() * 100));
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let next = || PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+    let mut ports = PORTS.map(|_| u16::try_from(next()).expect("below 32,000"));
+    ports.find(is_free).expect("a free port")
 }
 
 /// A folder with the certificate of an authority (`ca.pem`), and that of a database on this machine with its key, which only

@@ -1,5 +1,6 @@
 //! A round over a database: servers that share it, agencies that know all of them, and what must be stored at its end.
 
+use std::cell::RefCell;
 use std::process::Command;
 
 use loteria::config::{Settings, server};
@@ -63,7 +64,8 @@ impl Round {
     /// Waits for the end of the agencies, each of which is told its winners.
     #[track_caller]
     pub fn finish(&self, agencies: Vec<Process>) {
-        for (id, agency) in (1..).zip(agencies) {
+        for (id, mut agency) in (1..).zip(agencies) {
+            wait_for_end(&mut agency);
             let ended = agency.wait().expect("it ended");
             assert_eq!(ended.status.code(), Some(0), "{:#?}", ended.lines);
             let line = ended.lines_with("consulta_ganadores").first().map(ToString::to_string).expect("it is told");
@@ -134,6 +136,11 @@ pub fn wait_for(process: &Process, text: &str) -> String {
 }
 
 /// Waits until `process` has ended.
+#[track_caller]
 pub fn wait_for_end(process: &mut Process) {
-    wait_until(|| process.status().expect("our own child").is_some(), || "it goes on".to_owned());
+    let process = RefCell::new(process);
+    wait_until(
+        || process.borrow_mut().status().expect("our own child").is_some(),
+        || format!("it goes on: {:#?}", process.borrow().lines()),
+    );
 }
