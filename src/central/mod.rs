@@ -70,6 +70,7 @@ use budget::Budget;
 use credentials::Credentials;
 use replies::Answer;
 use session::{Session, Speaking, State, Winners};
+use shared::Tenure;
 use speakers::Speakers;
 
 /// A connection of the shell: an index and a generation. The id of a closed connection never comes back.
@@ -124,10 +125,7 @@ pub struct Central {
     in_flight_since: Option<Instant>,
     /// Replies that wait for the commit, in order.
     answers: Vec<(ConnectionId, Answer)>,
-    /// True if several servers share the round: see [`Central::share`].
-    is_shared: bool,
-    /// True while the ledger can't be reached, or another server is the active one: see [`Central::suspend`].
-    is_suspended: bool,
+    tenure: Tenure,
     /// The dirty list: connections with something new to send, or to be closed, or with a new deadline.
     dirty: Vec<ConnectionId>,
 }
@@ -149,8 +147,7 @@ impl Central {
             commit: Commit::default(),
             in_flight_since: None,
             answers: Vec::new(),
-            is_shared: false,
-            is_suspended: false,
+            tenure: Tenure::Sole,
             dirty: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::restore::{self, terms};
 use super::session::{Order, Speaking, State, Version, Winners};
+use super::shared::Tenure;
 use super::{Answer, Central, ConnectionId, Now};
 use crate::ledger::{Advance, Closing, Total};
 use crate::lottery::{Refusal, Standing};
@@ -76,7 +77,7 @@ impl Central {
             if is_in_flight || session.output.is_full(&self.limits) {
                 return Applied { bytes, rest: Rest::Blocked };
             }
-            if self.is_suspended {
+            if self.tenure == Tenure::Suspended {
                 self.refuse(id, ErrorCode::Unavailable);
                 continue;
             }

@@ -1,5 +1,6 @@
 //! The end of a turn: its commit and the outcome.
 
+use super::shared::Tenure;
 use super::{Central, Halt, Now};
 use crate::ledger::{Commit, Outcome};
 use crate::planted::{Fault, planted};
@@ -16,8 +17,8 @@ impl Central {
             return None;
         }
         self.stage_closings();
-        let is_active = self.is_shared && !self.is_suspended && !planted(Fault::UnfencedReply);
-        let is_proof_needed = is_active && !self.answers.is_empty();
+        let can_be_replaced = self.tenure == Tenure::Active && !planted(Fault::UnfencedReply);
+        let is_proof_needed = can_be_replaced && !self.answers.is_empty();
         if self.commit.is_empty() && !is_proof_needed {
             self.finish_turn(None);
             return None;
@@ -38,7 +39,10 @@ impl Central {
             Outcome::Fenced => return Err(Halt::Fenced),
         };
         debug_assert!(self.is_in_flight(), "an outcome is of a commit in flight");
-        debug_assert!(self.is_shared || !self.commit.is_empty(), "an empty commit proves something to others only");
+        debug_assert!(
+            self.tenure != Tenure::Sole || !self.commit.is_empty(),
+            "an empty commit proves something to others only"
+        );
         let waited = self.in_flight_since.take().map_or_else(Default::default, |since| now.instant - since);
         self.finish_turn(not_stored.as_deref());
         if !waited.is_zero() {

@@ -5,20 +5,30 @@ use super::{Central, ConnectionId};
 use crate::ledger::{Commit, Standing};
 use crate::lottery::{Contradiction, Lottery};
 
+/// The hold of this server on the round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tenure {
+    /// No other server can take the round over.
+    Sole,
+    /// This server is the active one of several.
+    Active,
+    /// The ledger can't be reached, or another server is the active one.
+    Suspended,
+}
+
 impl Central {
     /// Lets other servers share the round. This one could be replaced without noticing it, so every reply waits for a
     /// commit, which succeeds for the active server only. It is suspended until it is [resumed](Central::resume).
     pub fn share(&mut self) {
-        self.is_shared = true;
-        self.is_suspended = true;
+        self.tenure = Tenure::Suspended;
     }
 
     /// Forgets the round, of which this server is not the active one any more, and all that was to be told about it. Gives
     /// the connections that speak the protocol: they are to be reset, because nothing is known of what they last sent.
     /// Until it is [resumed](Central::resume), agencies are told that the server is unavailable. Echo goes on.
     pub fn suspend(&mut self) -> Vec<ConnectionId> {
-        debug_assert!(self.is_shared, "no other server could take over");
-        self.is_suspended = true;
+        debug_assert!(self.tenure != Tenure::Sole, "no other server could take over");
+        self.tenure = Tenure::Suspended;
         self.in_flight_since = None;
         self.answers.clear();
         self.commit = Commit::default();
@@ -32,9 +42,9 @@ impl Central {
     /// # Errors
     /// [`Contradiction`] if it can't be of this round.
     pub fn resume(&mut self, standing: &Standing) -> Result<(), Contradiction> {
-        debug_assert!(self.is_suspended && !self.is_in_flight(), "it was suspended before");
+        debug_assert!(self.tenure == Tenure::Suspended && !self.is_in_flight(), "it was suspended before");
         self.lottery = restored(self.fresh_lottery(), standing)?;
-        self.is_suspended = false;
+        self.tenure = Tenure::Active;
         Ok(())
     }
 
