@@ -187,14 +187,21 @@ fn write_lines(printer: &Printer) {
 }
 
 /// Writes one line. `println!`, which writes it, panics if standard output is closed or its disk full. The program must
-/// outlive both, so that write is given up and the next one tried. False if it failed.
+/// outlive both, so that write is given up and the next one tried. A panic is caught within `around`, because a progress bar
+/// that it leaves would poison its lock for the thread that sends. False if the write failed.
 fn write(printer: &Printer, line: &Line) -> bool {
-    let mut print = || printer.print(line, current_format());
-    let written = panic::catch_unwind(panic::AssertUnwindSafe(|| match AROUND_LINES.get() {
-        None => print(),
-        Some(around) => around(&mut print),
-    }));
-    written.is_ok()
+    let catch = |print: &mut dyn FnMut()| panic::catch_unwind(panic::AssertUnwindSafe(print)).is_ok();
+    let mut is_written = None;
+    let mut print = || *is_written.get_or_insert_with(|| catch(&mut || printer.print(line, current_format())));
+    if let Some(around) = AROUND_LINES.get() {
+        catch(&mut || {
+            around(&mut || {
+                print();
+            })
+        });
+    }
+    // A bar that another panic has broken does not keep the line.
+    print()
 }
 
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {

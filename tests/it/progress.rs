@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::fixture::{Server, rows, start, succeeded};
+use crate::fixture::{Server, rows, start, stored, succeeded};
 
 /// Both ends of a terminal.
 fn terminal() -> (File, File) {
@@ -59,6 +59,20 @@ fn the_rows_of_a_file_without_an_end_are_not_counted() {
     let output = agency.spawn().expect("it starts").wait_with_output().expect("it ended");
     let log = String::from_utf8_lossy(&output.stdout);
     assert!(log.contains("/dev/zero line 1: a row that is longer than any"), "{log}");
+}
+
+#[test]
+fn an_agency_with_a_bar_outlives_a_log_on_a_full_disk() {
+    let server = Server::start(1);
+    let (mut controller, terminal) = terminal();
+    let mut agency = server.agency_with_rows(1, &rows(3000));
+    let full = File::create("/dev/full").expect("a device");
+    let mut child = agency.env("TERM", "xterm").stdout(full).stderr(terminal).spawn().expect("it starts");
+    drop(agency);
+    let mut shown = Vec::new();
+    let _ = controller.read_to_end(&mut shown);
+    assert!(child.wait().expect("it ended").success(), "{}", String::from_utf8_lossy(&shown));
+    assert_eq!(server.bets(), stored(1, &rows(3000)));
 }
 
 #[test]
