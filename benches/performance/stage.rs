@@ -1,15 +1,12 @@
 //! Server and agencies as processes, and their cost.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use loteria_tools::{Programs, Usage, agency_files, field};
+use loteria_tools::{Programs, Usage, agency_files, field, http};
 use tempfile::TempDir;
 
 use crate::Failure;
@@ -75,8 +72,8 @@ impl Drop for Killed {
 pub struct Server {
     process: Killed,
     pub port: u16,
-    /// Number of log lines that were read so far.
-    lines: Arc<AtomicU64>,
+    /// Its admin port.
+    admin: u16,
 }
 
 impl Server {
@@ -84,14 +81,13 @@ impl Server {
     pub fn start(folder: &Path, agencies: usize, durability: Durability) -> Result<Server, Failure> {
         let mut command = programs().server(folder);
         command.env("NUM_AGENCIES", agencies.to_string()).env("STORAGE_SYNC", durability.setting());
-        command.env("SERVER_LISTEN_BACKLOG", "1024");
+        command.env("SERVER_LISTEN_BACKLOG", "1024").env("ADMIN_ADDRESS", "127.0.0.1:0");
         let mut process = Killed(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
         let mut log = BufReader::new(process.0.stdout.take().ok_or("no standard output")?);
-        let port = read_port(&mut log)?;
-        let lines = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&lines);
-        thread::spawn(move || count_lines(log, &counted));
-        Ok(Server { process, port, lines })
+        let admin = read_port(&mut log, "listen_admin")?;
+        let port = read_port(&mut log, "listen")?;
+        thread::spawn(move || drain(log));
+        Ok(Server { process, port, admin })
     }
 
     /// Resources used so far.
@@ -99,32 +95,26 @@ impl Server {
         Ok(Usage::of(self.process.0.id())?)
     }
 
-    /// Number of commits so far: the calls of write(2) that were not for a log line. Sockets are written with send(2). A few
-    /// calls at start are counted too.
+    /// Number of commits so far, from its metrics.
     pub fn commits(&self) -> Result<u64, Failure> {
-        let io = fs::read_to_string(format!("/proc/{}/io", self.process.0.id()))?;
-        let writes = io.lines().find_map(|line| line.strip_prefix("syscw: ")?.parse::<u64>().ok());
-        Ok(writes.ok_or("no syscw")?.saturating_sub(self.lines.load(Ordering::Relaxed)).max(1))
+        let metrics = http::get(&format!("127.0.0.1:{}", self.admin), "/metrics")?.body;
+        let count = metrics.lines().find_map(|line| line.strip_prefix("loteria_commit_duration_seconds_count "));
+        Ok(count.ok_or("no count of commits")?.parse()?)
     }
 }
 
-fn read_port(log: &mut BufReader<ChildStdout>) -> Result<u16, Failure> {
+/// The port that the server logs with `action`.
+fn read_port(log: &mut BufReader<ChildStdout>, action: &str) -> Result<u16, Failure> {
+    let logged = format!("action: {action} | result: success");
     let mut line = String::new();
     while log.read_line(&mut line)? > 0 {
-        if line.contains("action: listen | result: success") {
+        if line.contains(&logged) {
             let port = field(line.trim_end(), "port").and_then(|port| port.parse().ok());
             return Ok(port.ok_or("the server logs no port")?);
         }
         line.clear();
     }
     Err("the server did not start".into())
-}
-
-fn count_lines(mut log: impl Read, lines: &AtomicU64) {
-    let mut block = vec![0; 1 << 16];
-    while let Ok(bytes @ 1..) = log.read(&mut block) {
-        lines.fetch_add(block[..bytes].iter().filter(|&&byte| byte == b'\n').count() as u64, Ordering::Relaxed);
-    }
 }
 
 fn drain(mut log: impl Read) {
