@@ -2,7 +2,8 @@
 //!
 //! [`event!`](crate::event) writes every line and can't write another form: the action and the keys are literals, the
 //! result is one of three words, and [`Value`] replaces the characters that could end a value. The result is `in_progress`
-//! if a wait or another attempt follows; `fail` is final. [`simple_logger`] writes the lines to standard output.
+//! if a wait or another attempt follows; `fail` is final. [`simple_logger`] writes a line that comes
+//! alone to standard output, and `format` a burst of them, in one write and the same form.
 //!
 //! Text from outside stands in a value of its own. In a sentence it is quoted and bounded, as `{:?}` of an [`Excerpt`]. Only
 //! a path or an address at the beginning of a sentence is not, as in a compiler's errors.
@@ -31,7 +32,7 @@ use thiserror::Error;
 
 use crate::config::LogFormat;
 use format::Printer;
-use queue::{Line, Queue};
+use queue::{Batch, Line, Queue};
 
 pub use value::{Excerpt, Value};
 
@@ -88,7 +89,7 @@ pub fn start(program: &'static str) -> Result<(), StartError> {
         log::set_max_level(LevelFilter::Info);
         panic::set_hook(Box::new(log_panic));
         let printer = Printer::new(program);
-        thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&printer))?;
+        thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(printer))?;
     }
     Ok(())
 }
@@ -128,14 +129,14 @@ pub fn end() {
     QUEUE.end();
 }
 
-/// Writes each line through `around`, which must call its argument once. A progress bar uses it to make room for the line.
+/// Writes lines through `around`, which must call its argument once. A progress bar uses it to make room for the lines.
 ///
 /// Call it at most once, because there is one terminal. A second call changes nothing.
 pub fn write_lines_within(around: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) {
     let _ = AROUND_LINES.set(Box::new(around));
 }
 
-/// Function that calls its argument, which writes one line.
+/// Function that calls its argument, which writes lines.
 type Around = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
 
 static AROUND_LINES: OnceLock<Around> = OnceLock::new();
@@ -154,7 +155,8 @@ impl Log for ProgramLogger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            QUEUE.push(Line { level: record.level(), text: record.args().to_string(), at: SystemTime::now() });
+            let text = record.args().to_string();
+            QUEUE.push(Line { level: record.level(), text: &text, at: SystemTime::now() });
         }
     }
 
@@ -169,39 +171,54 @@ thread_local! {
 }
 
 /// Writes the lines of the queue, for as long as the program runs.
-fn write_lines(printer: &Printer) {
+fn write_lines(mut printer: Printer) {
     IS_WRITER.set(true);
+    let mut batch = Batch::default();
     let mut failed = 0_u64;
     loop {
-        let batch = QUEUE.take();
-        for line in &batch.lines {
-            failed += u64::from(!write(printer, line));
-            QUEUE.note_progress();
-        }
+        QUEUE.take(&mut batch);
+        failed += write_batch(&mut printer, &batch);
         if batch.dropped > 0 || failed > 0 {
             let text = format!("action: log | result: fail | dropped: {} | failed_writes: {failed}", batch.dropped);
-            let line = Line { level: Level::Warn, text, at: SystemTime::now() };
-            failed = if write(printer, &line) { 0 } else { failed + 1 };
+            let line = Line { level: Level::Warn, text: &text, at: SystemTime::now() };
+            let lost = write(|| printer.print(line, current_format()));
+            failed = if lost == 0 { 0 } else { failed + lost };
         }
     }
 }
 
-/// Writes one line. `println!`, which writes it, panics if standard output is closed or its disk full. The program must
-/// outlive both, so that write is given up and the next one tried. A panic is caught within `around`, because a progress bar
-/// that it leaves would poison its lock for the thread that sends. False if the write failed.
-fn write(printer: &Printer, line: &Line) -> bool {
-    let catch = |print: &mut dyn FnMut()| panic::catch_unwind(panic::AssertUnwindSafe(print)).is_ok();
-    let mut is_written = None;
-    let mut print = || *is_written.get_or_insert_with(|| catch(&mut || printer.print(line, current_format())));
-    if let Some(around) = AROUND_LINES.get() {
-        catch(&mut || {
-            around(&mut || {
-                print();
-            })
-        });
+/// Writes the lines of a batch. Gives the number of those that could not be written.
+fn write_batch(printer: &mut Printer, batch: &Batch) -> u64 {
+    let format = current_format();
+    let mut lines = batch.lines();
+    if let (1, Some(line)) = (lines.len(), lines.next()) {
+        return write(|| printer.print(line, format));
     }
-    // A bar that another panic has broken does not keep the line.
-    print()
+    let mut failed = 0;
+    for line in batch.lines() {
+        if printer.is_full_for(line) {
+            failed += write(|| printer.write());
+            QUEUE.note_progress();
+        }
+        printer.add(line, format);
+    }
+    failed + write(|| printer.write())
+}
+
+/// Writes lines by `print`, which gives the number of those that could not be written. Gives that number.
+fn write(print: impl FnOnce() -> u64) -> u64 {
+    let (mut print, mut failed) = (Some(print), 0);
+    let mut once = || {
+        if let Some(print) = print.take() {
+            failed = print();
+        }
+    };
+    if let Some(around) = AROUND_LINES.get() {
+        // A bar that a panic has broken does not keep the lines.
+        let _ = panic::catch_unwind(panic::AssertUnwindSafe(|| around(&mut once)));
+    }
+    once();
+    failed
 }
 
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {

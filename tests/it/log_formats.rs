@@ -1,6 +1,6 @@
 //! The form of the log's lines: text, JSON or the journal's.
 
-use crate::fixture::{ROW, Server, programs, run, start, succeeded, wait_for};
+use crate::fixture::{ROW, Server, programs, rows, run, start, succeeded, wait_for};
 use loteria_tools::Ended;
 use serde_yaml::Value;
 
@@ -42,6 +42,22 @@ fn a_value_is_a_field_of_the_object() {
     assert!(told[0].ends_with(r#""result":"success","fields":{"cant_ganadores":"1"}}"#), "{told:?}");
     let stored = server.lines_with("apuesta_almacenada");
     assert!(stored[0].ends_with(r#""fields":{"dni":"1","numero":"7574"}}"#), "{stored:?}");
+}
+
+#[test]
+fn lines_of_a_burst_have_the_form_of_a_line_alone() {
+    let server = Server::start(1);
+    succeeded(start(server.agency_with_rows(1, &rows(3000)).env("CLI_BATCH_MAXAMOUNT", "1")));
+    let ended = server.stop();
+    // 2026-11-25 12:00:00 INFO  [server] action: ...
+    let form = |line: &str| {
+        let digits_as_zeros = |c: char| if c.is_ascii_digit() { '0' } else { c };
+        line.split("action: ").next().unwrap_or_default().chars().map(digits_as_zeros).collect::<String>()
+    };
+    for line in ended.lines.iter().filter(|line| line.contains("INFO")) {
+        assert_eq!(form(line), "0000-00-00 00:00:00 INFO  [server] ", "{line}");
+    }
+    assert_eq!(ended.lines_with("apuesta_almacenada").len(), 3000);
 }
 
 #[test]
