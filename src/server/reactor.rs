@@ -16,7 +16,7 @@ use signal_hook_mio::v1_0::Signals;
 use slotmap::{Key, KeyData};
 
 use super::admin::{self, Admin};
-use super::listener::{Listener, configure, listen, turn_away};
+use super::listener::{Listener, listen, turn_away};
 use super::notify::Notifier;
 use super::part::Part;
 use super::report::{Reminder, Report};
@@ -259,7 +259,6 @@ impl<L: Ledger> Reactor<L> {
             }
             let registry = self.readiness.poll.registry();
             let added = self.server.add(socket, peer, now, |socket, id| {
-                configure(socket)?;
                 registry.register(socket, token_of(id), Interest::READABLE | Interest::WRITABLE)
             });
             match added {

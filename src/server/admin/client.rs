@@ -224,19 +224,18 @@ pub(super) fn refuse(refusal: Refusal) -> (Vec<u8>, Body) {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::net::TcpListener;
 
     use super::*;
-    use crate::server::listener::configure;
+    use crate::server::listener::listen;
 
     #[test]
     fn a_reader_that_stops_misses_events_and_is_due() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let listener = listen(([127, 0, 0, 1], 0).into(), 1).expect("a listener");
+        listener.set_nonblocking(false).expect("set");
         let mut reader = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("it accepts");
         let (socket, peer) = listener.accept().expect("it connects");
         socket.set_nonblocking(true).expect("set");
         let socket = TcpStream::from_std(socket);
-        configure(&socket).expect("set");
         let start = Instant::now();
         let mut client = Client::new(Connection::new(socket, peer), start);
         assert_eq!(client.deadline(), Some(start + REQUEST_TIMEOUT));

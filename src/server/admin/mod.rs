@@ -39,7 +39,7 @@ pub use snapshot::Snapshot;
 
 use super::Socket;
 use super::connection::Connection;
-use super::listener::{Listener, configure};
+use super::listener::Listener;
 use super::turn::Server;
 use crate::central::Central;
 use crate::ledger::Ledger;
@@ -153,7 +153,7 @@ impl Admin {
             let token = Token(LISTENER - 1 - index);
             let interest = Interest::READABLE | Interest::WRITABLE;
             // Without either it could not be served: it is closed.
-            if configure(&socket).and_then(|()| registry.register(&mut socket, token, interest)).is_ok() {
+            if registry.register(&mut socket, token, interest).is_ok() {
                 self.clients[index] = Some(Client::new(Connection::new(socket, peer), now));
             }
         }
