@@ -5,7 +5,7 @@ use std::io::Write;
 use std::thread;
 
 use crate::fixture::Server;
-use crate::fixture::by_hand::{Bet, REGISTER_BET_OK, register_bets};
+use crate::fixture::by_hand::{Bet, OPEN, REGISTER_BET_OK, hello, register_bets, welcome};
 use rustix::process::Signal;
 
 const FLOODS: u32 = 4;
@@ -45,4 +45,31 @@ fn an_interactive_agencys_batch_is_stored_before_the_rest_of_the_floods() {
     let most = FLOODS as usize * SLICES * SLICE / bet_bytes;
     assert_eq!(rows.lines().count(), FLOODS as usize * BATCHES * BETS + 1);
     assert!(before <= most, "{before} bets of the floods came before it, and {most} may");
+}
+
+/// Agencies that connect at the same time, and the most of them that the server accepts in a turn.
+const STORM: u32 = 900;
+const ACCEPTS: usize = 256;
+
+#[test]
+fn an_interactive_agencys_batch_is_stored_before_most_of_a_storm() {
+    let server = Server::start(STORM + 1);
+    let mut small = server.connect_as(STORM + 1);
+
+    // The server finds all of it when it wakes. The small batch came last.
+    server.process.signal(Signal::STOP);
+    let mut storm: Vec<_> = (1..=STORM).map(|agency| (agency, server.connect())).collect();
+    for (agency, wire) in &mut storm {
+        wire.send(&[hello(*agency), register_bets(&[Bet::of(*agency, 7, 7)])].concat());
+    }
+    small.send(&register_bets(&[Bet::of(STORM + 1, 7, 7)]));
+    server.process.signal(Signal::CONT);
+    small.expect(REGISTER_BET_OK);
+    for (_, wire) in &mut storm {
+        wire.expect(&[welcome(0, OPEN), REGISTER_BET_OK.to_vec()].concat());
+    }
+    let rows = server.bets();
+    let before = rows.lines().take_while(|row| !row.starts_with(&format!("{},", STORM + 1))).count();
+    assert_eq!(rows.lines().count(), STORM as usize + 1);
+    assert!(before <= ACCEPTS, "{before} connections came before it, and {ACCEPTS} may");
 }
