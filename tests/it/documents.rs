@@ -88,28 +88,6 @@ fn the_readme_can_be_read_in_five_minutes() {
     assert!(words <= README_WORDS, "README.md has {words} words: move some to docs/");
 }
 
-#[test]
-fn every_figure_of_the_page_of_performance_is_one_that_was_measured() {
-    let measured = ["results", "fairness", "crowd"].map(|name| read(&format!("benches/{name}.md"))).concat();
-    let page = read("docs/performance.md");
-    let cells = outside_blocks(&page).filter(|line| line.starts_with("| ")).flat_map(|row| row.split('|').skip(2));
-    let figures: Vec<&str> =
-        cells.map(str::trim).filter(|cell| cell.starts_with(|c: char| c.is_ascii_digit())).collect();
-    assert_eq!(figures.len(), 8, "{figures:?}");
-    for figure in figures {
-        assert!(measured.contains(&format!("| {figure} |")), "no benchmark has measured {figure}");
-    }
-    let row = figures_of("a large round, durable");
-    let millions = row.split('|').find_map(|cell| cell.trim().strip_suffix(" M")).expect("bets a second");
-    assert!(read("README.md").contains(&format!("{millions} million")), "README.md does not say {millions} million");
-}
-
-/// The row of benches/results.md that begins with `name`.
-fn figures_of(name: &str) -> String {
-    let results = read("benches/results.md");
-    results.lines().find(|line| line.starts_with(&format!("| {name}"))).unwrap_or_default().to_owned()
-}
-
 /// The lines outside of fenced blocks.
 fn outside_blocks(document: &str) -> impl Iterator<Item = &str> {
     let mut is_inside = false;

@@ -23,6 +23,7 @@ mod draw;
 mod echo;
 mod echo_check;
 mod fairness;
+mod figures;
 mod full_disk;
 mod fuzzing;
 mod hostile;
