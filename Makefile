@@ -56,35 +56,13 @@ data-reset: ## Bring the files of .data back as the project has them; an archive
 .PHONY: data-reset
 
 # The benchmarks start the programs, which belong to another package, so they are built first.
-BENCH = $(CARGO) build --release --quiet && $(if $(DATA),DATA=$(abspath $(DATA))) $(CARGO) bench --quiet -p loteria-tools --bench
+BENCH = $(CARGO) build --release --quiet $(FEATURES) && $(if $(DATA),DATA=$(abspath $(DATA))) \
+	$(CARGO) bench --quiet -p loteria-tools $(FEATURES) --bench
 
-bench: ## Measure performance, fairness and the crowd: benches/*.md and pictures (BETS=8000000 LARGEST=10000000 RUNS=3 DATA=.data)
-	@$(BENCH) performance
-	@$(MAKE) --no-print-directory bench-fairness
-	@$(MAKE) --no-print-directory bench-crowd
-	@$(MAKE) --no-print-directory bench-tls
+bench: FEATURES = --features postgres
+bench: ## Measure all: benches/results.md, pictures, figures of the documents; ONLY=crowd shows a part (BETS= LARGEST= AGENCIES= RUNS= DATA=)
+	@$(BENCH) performance -- $(ONLY)
 .PHONY: bench
-
-bench-peers: ## Measure the same bets in Redis and PostgreSQL, where they are installed: benches/peers.md
-	@$(BENCH) performance -- peers
-.PHONY: bench-peers
-
-bench-fairness: ## Measure a small agency's batches beside four bulk senders: benches/fairness.md
-	@set -o pipefail; $(BENCH) fairness | tee benches/fairness.md
-.PHONY: bench-fairness
-
-bench-crowd: ## Measure ten thousand agencies that wait for the draw: benches/crowd.md (AGENCIES=10000)
-	@set -o pipefail; export AGENCIES=$(or $(AGENCIES),10000); $(BENCH) crowd | tee benches/crowd.md
-.PHONY: bench-crowd
-
-bench-cluster: ## Measure a round in PostgreSQL beside a raw COPY of the same rows: benches/cluster.md (BETS=1000000)
-	@set -o pipefail; $(CARGO) build --release --quiet --features postgres && export BETS=$(or $(BETS),1000000) && \
-		$(CARGO) bench --quiet -p loteria-tools --features postgres --bench cluster | tee benches/cluster.md
-.PHONY: bench-cluster
-
-bench-tls: ## Measure the same round in plain and over TLS: benches/tls.md (BETS=8000000 AGENCIES=10000 RUNS=3)
-	@set -o pipefail; $(if $(BETS),BETS=$(BETS)) $(if $(AGENCIES),AGENCIES=$(AGENCIES)) $(if $(RUNS),RUNS=$(RUNS)) $(BENCH) tls | tee benches/tls.md
-.PHONY: bench-tls
 
 callgrind: ## Count the instructions that a bet costs each program, and keep them in benches/instructions.txt
 	@$(BENCH) instructions

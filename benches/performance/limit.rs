@@ -13,7 +13,8 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::Failure;
-use crate::stage::{Killed, perform};
+use crate::setup::Setup;
+use crate::stage::{Killed, Stream};
 use crate::stream;
 
 pub const ROLE: &str = "limit";
@@ -31,8 +32,8 @@ pub fn seconds(connections: usize, bets: u64, syncs: Option<u64>) -> Result<f64,
     let mut port = String::new();
     let output = receiver.0.stdout.as_mut().ok_or("no standard output")?;
     std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut port)?;
-    let order = [stream::BYTES, port.trim(), &connections.to_string(), &bets.to_string()].map(str::to_owned);
-    let numbers = perform(stream::ROLE, &order)?;
+    let stream = Stream { setup: Setup::Durable, port: port.trim().parse()?, agencies: connections, bets };
+    let numbers = stream.perform(stream::BYTES, None)?;
     Ok(*numbers.first().ok_or("no number")?)
 }
 

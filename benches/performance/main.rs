@@ -5,26 +5,40 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`suite`], [`scale`] | the measurements, in the order of the report |
+//! | [`suite`] | the order of the measurements, and their sizes |
+//! | [`throughput`], [`latency`], [`agencies`], [`cost`], [`fairness`], [`crowd`], [`peers`] | the measurements |
+//! | [`setup`] | files, TLS and PostgreSQL: what differs from row to row |
 //! | [`stage`] | server and agencies as processes, and their cost |
-//! | [`stream`] | agencies with pre-encoded batches, which leave most of the machine to the server |
+//! | [`stream`], [`pace`] | agencies with pre-encoded batches, which leave most of the machine to the server |
 //! | [`limit`] | a program that only moves the same bytes from as many connections into a file |
-//! | [`peers`] | the same bets into Redis and PostgreSQL, where they are installed (`make bench-peers`) |
-//! | [`report`], [`plot`] | tables and pictures |
+//! | [`figure`], [`report`], [`plot`] | medians and spreads, tables, pictures |
+//! | [`quotes`] | the figures that documents quote from the report |
 //!
-//! Throughputs and times are medians. The limit beside a throughput is measured in the same run, right after it, so that other
-//! load on the machine slows both.
+//! The limit beside a throughput is measured in the same run, right after it, so that other load on the machine slows both.
 
+mod agencies;
+mod cost;
+mod crowd;
+#[path = "../../tests/cluster/database.rs"]
+#[allow(dead_code, reason = "the tests need more of it")]
+mod database;
+mod fairness;
+mod figure;
+mod latency;
 mod limit;
 #[path = "../common/median.rs"]
 mod median;
+mod pace;
 mod peers;
 mod plot;
+#[path = "../common/quotes.rs"]
+mod quotes;
 mod report;
-mod scale;
+mod setup;
 mod stage;
 mod stream;
 mod suite;
+mod throughput;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -48,9 +62,9 @@ fn main() -> ExitCode {
 fn role(arguments: &[&str]) -> Result<(), Failure> {
     match arguments {
         [] => suite::run(),
-        ["peers"] => peers::run(),
         [stream::ROLE, order @ ..] => stream::play(order),
         [limit::ROLE, order @ ..] => limit::play(order),
-        _ => Err(format!("{arguments:?} is no role; use `make bench` or `make bench-peers`").into()),
+        [part] => suite::run_one(part),
+        _ => Err(format!("{arguments:?} is no role; use `make bench`").into()),
     }
 }

@@ -1,10 +1,8 @@
 //! Line charts as SVG: two scales, a legend, and colours for light and for dark pages.
 
 use std::fmt::Write as _;
-use std::fs;
 
-use crate::Failure;
-use crate::report::folder;
+use crate::figure::Figure;
 
 /// A line chart.
 pub struct Plot<'a> {
@@ -27,10 +25,11 @@ pub struct Axis<'a> {
 }
 
 /// A line through points.
+#[derive(Default)]
 pub struct Line<'a> {
     pub name: &'a str,
     pub points: Vec<(f64, f64)>,
-    /// The lowest and the highest value of the runs at each point; empty if there was one run.
+    /// The lowest and the highest value of the runs at each point.
     pub spread: Vec<(f64, f64)>,
 }
 
@@ -60,12 +59,20 @@ impl Axis<'_> {
     }
 }
 
-impl Plot<'_> {
-    /// Writes the picture into [`folder`].
-    pub fn save(&self, file: &str) -> Result<(), Failure> {
-        Ok(fs::write(folder().join(file), self.to_svg()?)?)
+impl<'a> Line<'a> {
+    /// A line without points.
+    pub fn new(name: &'a str) -> Line<'a> {
+        Line { name, ..Line::default() }
     }
 
+    /// Adds the point of a figure.
+    pub fn add(&mut self, x: f64, figure: &Figure) {
+        self.points.push((x, figure.median()));
+        self.spread.push(figure.range());
+    }
+}
+
+impl Plot<'_> {
     fn x(&self, value: f64) -> f64 {
         LEFT + self.x.place(value) * (WIDTH - LEFT - RIGHT)
     }
@@ -74,7 +81,7 @@ impl Plot<'_> {
         HEIGHT - BOTTOM - self.y.place(value) * (HEIGHT - TOP - BOTTOM)
     }
 
-    fn to_svg(&self) -> Result<String, std::fmt::Error> {
+    pub fn to_svg(&self) -> Result<String, std::fmt::Error> {
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">\n\
              <style>{STYLE}</style>\n<rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"6\"/>\n\
@@ -134,8 +141,16 @@ impl Plot<'_> {
     }
 }
 
+/// Marks from 0 up to the highest point of `lines`, and of their spread.
+pub fn marks_of(lines: &[Line<'_>]) -> Vec<f64> {
+    let values = lines
+        .iter()
+        .flat_map(|line| line.points.iter().map(|point| point.1).chain(line.spread.iter().map(|ends| ends.1)));
+    marks_up_to(values.fold(0.0, f64::max))
+}
+
 /// Marks from 0 up that reach `highest`, in steps of 1, 2 or 5 times a power of ten, about five of them.
-pub fn marks_up_to(highest: f64) -> Vec<f64> {
+fn marks_up_to(highest: f64) -> Vec<f64> {
     let rough = highest / 5.0;
     let power = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|&step| step >= rough);

@@ -2,43 +2,91 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use loteria_tools::Usage;
 
 use crate::Failure;
+use crate::plot::Plot;
 
 /// The folder of the results.
 pub fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../benches"))
 }
 
-/// A report, section by section.
+/// The file of the report.
+const FILE: &str = "results.md";
+
+/// The place for a report.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// The files in [`folder`], and the terminal.
+    Files,
+    /// The terminal alone.
+    Terminal,
+}
+
+/// A report, section by section. Nothing is written before its end, so that an interrupted run leaves the last whole one.
 pub struct Report {
-    file: PathBuf,
+    destination: Destination,
     markdown: String,
+    /// Names and contents.
+    pictures: Vec<(&'static str, String)>,
+    /// Peaks that the sections have noted.
+    memory: Table,
+    /// Programs that the section at hand misses.
+    missing: Vec<&'static str>,
 }
 
 impl Report {
-    /// A report that is written to `file` in [`folder`].
-    pub fn begin(file: &str, introduction: &str) -> Report {
+    pub fn begin(destination: Destination, introduction: &str) -> Report {
         println!("{introduction}");
-        Report { file: folder().join(file), markdown: format!("{introduction}\n") }
+        let memory = Table::new(&["peak memory of the server (VmHWM)", "MiB"]);
+        Report { destination, markdown: format!("{introduction}\n"), pictures: Vec::new(), memory, missing: Vec::new() }
     }
 
     /// Adds a table under a title, and shows it.
     pub fn add(&mut self, title: &str, explanation: &str, table: &Table) {
-        println!("\n{title}\n{}", table.to_text());
-        let _ = write!(self.markdown, "\n## {title}\n{explanation}\n\n{}", table.to_markdown());
+        let missing: String =
+            self.missing.drain(..).map(|name| format!(" {name} is not installed: its rows are left out.")).collect();
+        println!("\n{title}\n{}\n{missing}", table.to_text());
+        let _ = write!(self.markdown, "\n## {title}\n{explanation}{missing}\n\n{}", table.to_markdown());
     }
 
-    /// Adds a picture in the report's folder.
-    pub fn add_picture(&mut self, file: &str, description: &str) {
-        let _ = write!(self.markdown, "\n![{description}]({file})\n");
+    /// Adds a picture.
+    pub fn add_plot(&mut self, file: &'static str, description: &str, plot: &Plot<'_>) -> Result<(), Failure> {
+        self.pictures.push((file, plot.to_svg()?));
+        Ok(write!(self.markdown, "\n![{description}]({file})\n")?)
     }
 
-    /// Writes the file.
-    pub fn finish(self) -> Result<(), Failure> {
-        fs::write(&self.file, self.markdown)?;
-        println!("\n{}", self.file.display());
+    /// Notes the highest peak of the server's memory in some runs.
+    pub fn note_memory(&mut self, name: String, usages: impl Iterator<Item = Usage>) {
+        let peak = usages.map(|usage| usage.peak_kib).max().unwrap_or_default();
+        self.memory.add([name, mebibytes(peak)]);
+    }
+
+    /// Says in the section at hand that this program is not installed.
+    pub fn leave_out(&mut self, name: &'static str) {
+        if !self.missing.contains(&name) {
+            self.missing.push(name);
+        }
+    }
+
+    /// Adds the peaks of the memory, and writes the files.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        let memory = std::mem::replace(&mut self.memory, Table::new(&[]));
+        if memory.rows.len() > 1 {
+            let explanation = "Highest of the runs. It grows with the number of connections, not of bets, but for the winners' \
+                               documents.";
+            self.add("Memory", explanation, &memory);
+        }
+        if self.destination == Destination::Files {
+            for (file, svg) in &self.pictures {
+                fs::write(folder().join(file), svg)?;
+            }
+            fs::write(folder().join(FILE), &self.markdown)?;
+            println!("\n{}", folder().join(FILE).display());
+        }
         Ok(())
     }
 }
@@ -119,7 +167,12 @@ pub fn percent(ratio: f64) -> String {
     format!("{:.0} %", ratio * 100.0)
 }
 
+/// A cost of a bet.
+pub fn nanoseconds(seconds: f64) -> String {
+    format!("{:.0} ns", seconds * 1e9)
+}
+
 /// KiB as MiB.
-pub fn mebibytes(kibibytes: u64) -> String {
+fn mebibytes(kibibytes: u64) -> String {
     format!("{:.1} MiB", kibibytes as f64 / 1024.0)
 }

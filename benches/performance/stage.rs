@@ -1,5 +1,6 @@
 //! Server and agencies as processes, and their cost.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -7,41 +8,15 @@ use std::thread;
 use std::time::Instant;
 
 use loteria_tools::{Programs, Usage, agency_files, field, http};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::Failure;
+use crate::setup::Setup;
+use crate::stream;
 
 pub fn programs() -> Programs {
     Programs::beside_this().expect("this program has a path")
-}
-
-/// The server's STORAGE_SYNC.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// `always`: every commit is synced before its batches are acknowledged.
-    Durable,
-    /// `never`.
-    NotSynced,
-}
-
-impl Durability {
-    pub const BOTH: [Durability; 2] = [Durability::Durable, Durability::NotSynced];
-
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Durability::Durable => "durable",
-            Durability::NotSynced => "not synced",
-        }
-    }
-
-    /// The value of STORAGE_SYNC.
-    fn setting(self) -> &'static str {
-        match self {
-            Durability::Durable => "always",
-            Durability::NotSynced => "never",
-        }
-    }
 }
 
 /// Files of bets for `agencies`, made by the generator.
@@ -78,9 +53,10 @@ pub struct Server {
 
 impl Server {
     /// A server for `agencies` on the files in `folder`. Its log is read and dropped, as by a collector that keeps up.
-    pub fn start(folder: &Path, agencies: usize, durability: Durability) -> Result<Server, Failure> {
+    pub fn start(folder: &Path, agencies: usize, setup: Setup<'_>) -> Result<Server, Failure> {
         let mut command = programs().server(folder);
-        command.env("NUM_AGENCIES", agencies.to_string()).env("STORAGE_SYNC", durability.setting());
+        setup.configure_server(&mut command);
+        command.env("NUM_AGENCIES", agencies.to_string());
         command.env("SERVER_LISTEN_BACKLOG", "1024").env("ADMIN_ADDRESS", "127.0.0.1:0");
         let mut process = Killed(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
         let mut log = BufReader::new(process.0.stdout.take().ok_or("no standard output")?);
@@ -90,16 +66,41 @@ impl Server {
         Ok(Server { process, port, admin })
     }
 
+    /// The same, logging at ERROR: for measurements in which a line for each connection or batch would be most of the cost.
+    pub fn start_quiet(folder: &Path, agencies: usize, setup: Setup<'_>) -> Result<Server, Failure> {
+        let config = folder.join("config.ini");
+        // It starts at INFO, because it logs its port.
+        fs::write(&config, "[DEFAULT]\nLOGGING_LEVEL = INFO\n")?;
+        let server = Server::start(folder, agencies, setup)?;
+        fs::write(&config, "[DEFAULT]\nLOGGING_LEVEL = ERROR\n")?;
+        kill_process(server.pid()?, Signal::HUP)?;
+        Ok(server)
+    }
+
+    pub fn pid(&self) -> Result<Pid, Failure> {
+        Ok(Pid::from_raw(i32::try_from(self.process.0.id())?).ok_or("the server has no process")?)
+    }
+
     /// Resources used so far.
     pub fn usage(&self) -> Result<Usage, Failure> {
         Ok(Usage::of(self.process.0.id())?)
     }
 
-    /// Number of commits so far, from its metrics.
+    /// Number of commits so far.
     pub fn commits(&self) -> Result<u64, Failure> {
+        self.metric("loteria_commit_duration_seconds_count ")
+    }
+
+    /// Number of connections that wait for the draw.
+    pub fn parked(&self) -> Result<u64, Failure> {
+        self.metric("loteria_connections_parked ")
+    }
+
+    /// The value of the metric that begins with `name`.
+    fn metric(&self, name: &str) -> Result<u64, Failure> {
         let metrics = http::get(&format!("127.0.0.1:{}", self.admin), "/metrics")?.body;
-        let count = metrics.lines().find_map(|line| line.strip_prefix("loteria_commit_duration_seconds_count "));
-        Ok(count.ok_or("no count of commits")?.parse()?)
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name));
+        Ok(value.ok_or(format!("no metric {name}"))?.parse()?)
     }
 }
 
@@ -134,13 +135,17 @@ pub struct Round {
 
 /// Plays a whole round with a server and an agency for each of `files`. The draw is a part of it: an agency ends when it has its
 /// winners.
-pub fn play_round(files: &[PathBuf], durability: Durability) -> Result<Round, Failure> {
+pub fn play_round(files: &[PathBuf], setup: Setup<'_>) -> Result<Round, Failure> {
+    setup.clear();
     let folder = tempfile::tempdir()?;
-    let server = Server::start(folder.path(), files.len(), durability)?;
+    let server = Server::start(folder.path(), files.len(), setup)?;
     let mut agencies = Vec::new();
     let began = Instant::now();
     for (id, file) in (1..).zip(files) {
         let mut agency = programs().client(folder.path(), id, server.port);
+        if let Some(authority) = setup.authority() {
+            agency.env("CLI_TLS_CA_FILE", authority);
+        }
         let log = agency.env("CLI_BETS_FILE", file).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut agency = Killed(log?);
         let log = agency.0.stdout.take().ok_or("no standard output")?;
@@ -156,6 +161,51 @@ pub fn play_round(files: &[PathBuf], durability: Durability) -> Result<Round, Fa
     Ok(Round { seconds: began.elapsed().as_secs_f64(), commits: server.commits()?, usage: server.usage()? })
 }
 
+/// The cost of a round with a server alone, whose agencies are played by [`stream`].
+pub struct Load {
+    /// From the first batch to the last reply.
+    pub seconds: f64,
+    /// Seconds from the last closing to the first winners.
+    pub draw: f64,
+    /// The server's.
+    pub usage: Usage,
+    /// The server's.
+    pub commits: u64,
+}
+
+/// Runs a round with a server alone.
+pub fn load(agencies: usize, bets: u64, setup: Setup<'_>) -> Result<Load, Failure> {
+    load_in(tempfile::tempdir()?.path(), agencies, bets, setup)
+}
+
+/// The same, with the server's files in `folder`.
+pub fn load_in(folder: &Path, agencies: usize, bets: u64, setup: Setup<'_>) -> Result<Load, Failure> {
+    setup.clear();
+    let server = Server::start(folder, agencies, setup)?;
+    let numbers = Stream { setup, port: server.port, agencies, bets }.perform(stream::ROUND, None)?;
+    let [seconds, draw] = numbers[..] else { return Err("two numbers were expected".into()) };
+    Ok(Load { seconds, draw, commits: server.commits()?, usage: server.usage()? })
+}
+
+/// An order to [`stream`].
+pub struct Stream<'a> {
+    pub setup: Setup<'a>,
+    pub port: u16,
+    pub agencies: usize,
+    pub bets: u64,
+}
+
+impl Stream<'_> {
+    /// Has it performed, at `rate` bets a second if there is one, and gives the numbers that come of it.
+    pub fn perform(&self, kind: &str, rate: Option<f64>) -> Result<Vec<f64>, Failure> {
+        let authority = self.setup.authority().map_or(stream::PLAIN.to_owned(), |path| path.display().to_string());
+        let numbers = [self.port.to_string(), authority, self.agencies.to_string(), self.bets.to_string()];
+        let order: Vec<String> =
+            [kind.to_owned()].into_iter().chain(numbers).chain(rate.map(|rate| rate.to_string())).collect();
+        perform(stream::ROLE, &order)
+    }
+}
+
 /// Runs this program in another role to its end, and gives the numbers that it printed.
 pub fn perform(role: &str, order: &[String]) -> Result<Vec<f64>, Failure> {
     let output = Command::new(std::env::current_exe()?).arg(role).args(order).stderr(Stdio::inherit()).output()?;
@@ -167,8 +217,13 @@ pub fn perform(role: &str, order: &[String]) -> Result<Vec<f64>, Failure> {
 }
 
 /// Seconds from the start of a server's process until it listens.
-pub fn start_up(folder: &Path, agencies: usize) -> Result<f64, Failure> {
+pub fn start_up(folder: &Path, agencies: usize, setup: Setup<'_>) -> Result<f64, Failure> {
     let began = Instant::now();
-    Server::start(folder, agencies, Durability::Durable)?;
+    Server::start(folder, agencies, setup)?;
     Ok(began.elapsed().as_secs_f64())
+}
+
+/// The results of `runs` runs.
+pub fn repeat<T>(runs: usize, run: impl Fn() -> Result<T, Failure>) -> Result<Vec<T>, Failure> {
+    (0..runs).map(|_| run()).collect()
 }

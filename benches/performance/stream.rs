@@ -2,48 +2,52 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use loteria::buffer::Buffer;
 use loteria::client::source::{BetFile, BetSource};
 use loteria::protocol::{Batch, Message, VERSION};
+use loteria_tools::Stream;
 
 use crate::Failure;
+use crate::pace::paced;
+use crate::setup::connector;
 use crate::stage::make_data;
 
 pub const ROLE: &str = "stream";
 
-/// Every agency sends its bets with the window of our agencies, closes with the others, and waits for its winners.
-/// Order: port, agencies, bets in all. Prints the seconds from the first batch to the last reply, then those from the last
-/// closing to the first winners.
+/// Every agency sends its bets with the window of our agencies, closes with the others, and waits for its winners. Prints the
+/// seconds from the first batch to the last reply, then those from the last closing to the first winners.
 pub const ROUND: &str = "round";
-/// Every agency sends each batch when it is due, answered or not. Order: port, agencies, bets in all, bets a second. Prints the
-/// percentiles [`PERCENTILES`] of the seconds from the moment when a batch was due to its reply.
+/// See [`paced`]. Its order ends with the bets a second.
 pub const PACED: &str = "paced";
-/// Every connection sends the bytes of its bets and waits for the end. Order as for [`ROUND`]. Prints seconds.
+/// Every connection sends the bytes of its bets and waits for the end. Prints seconds.
 pub const BYTES: &str = "bytes";
-
-pub const PERCENTILES: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
+/// In place of the authority's file, where agencies speak no TLS.
+pub const PLAIN: &str = "-";
 
 /// The default of `batch.maxAmount`.
-const BATCH_BETS: u64 = 148;
+pub const BATCH_BETS: u64 = 148;
 /// The default of `batch.window`.
-const WINDOW: u64 = 32;
+pub const WINDOW: u64 = 32;
 /// Number of different bets. They are sent again and again.
 const DIFFERENT_BETS: u64 = 20_000;
 const STACK_BYTES: usize = 1 << 17;
 
+/// Plays the role. The order: one of the kinds above, the server's port, the file of the authority that agencies over TLS trust,
+/// number of agencies, bets in all, and bets a second for [`PACED`].
 pub fn play(order: &[&str]) -> Result<(), Failure> {
-    let (kind, port, agencies, bets) = match *order {
-        [kind, port, agencies, bets, ..] => (kind, port.parse()?, agencies.parse()?, bets.parse()?),
-        _ => return Err("stream round|paced|bytes PORT AGENCIES BETS [BETS_A_SECOND]".into()),
+    let &[kind, port, authority, agencies, bets, ref rest @ ..] = order else {
+        return Err("stream KIND PORT AUTHORITY AGENCIES BETS [BETS_A_SECOND]".into());
     };
-    let numbers = match (kind, order.get(4)) {
-        (ROUND, None) => round(port, agencies, bets)?,
-        (PACED, Some(rate)) => paced(port, agencies, bets, rate.parse()?)?,
-        (BYTES, None) => bytes(port, agencies, bets)?,
+    let crew = Crew { port: port.parse()?, authority, agencies: agencies.parse()?, bets: bets.parse()? };
+    let numbers = match (kind, rest) {
+        (ROUND, []) => round(&crew)?,
+        (PACED, [rate]) => paced(&crew, rate.parse()?)?,
+        (BYTES, []) => bytes(&crew)?,
         _ => return Err(format!("{order:?} is no order").into()),
     };
     let numbers: Vec<String> = numbers.iter().map(f64::to_string).collect();
@@ -51,8 +55,16 @@ pub fn play(order: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The agencies of an order.
+pub struct Crew<'a> {
+    port: u16,
+    authority: &'a str,
+    pub agencies: u32,
+    bets: u64,
+}
+
 /// Encoded batches, repeated without end.
-struct Batches {
+pub struct Batches {
     bytes: Vec<u8>,
     /// The end of each batch, and its number of bets.
     ends: Vec<(usize, u64)>,
@@ -80,7 +92,7 @@ impl Batches {
     }
 
     /// The bytes of the batch with this number, and its number of bets.
-    fn get(&self, number: usize) -> (&[u8], u64) {
+    pub fn get(&self, number: usize) -> (&[u8], u64) {
         let number = number % self.ends.len();
         let start = if number == 0 { 0 } else { self.ends[number - 1].0 };
         let (end, bets) = self.ends[number];
@@ -89,30 +101,31 @@ impl Batches {
 }
 
 /// An agency and its connection.
-struct Agency {
-    socket: TcpStream,
-    batches: Batches,
+pub struct Agency {
+    pub stream: Stream,
+    pub batches: Batches,
     /// Number of bets that are still to be sent.
-    bets: u64,
+    pub bets: u64,
 }
 
-/// Runs `part` for each of `agencies` in a thread of its own, and gives their results.
-fn for_each_agency<T: Send + 'static>(
-    port: u16,
-    agencies: u32,
-    bets: u64,
+/// Runs `part` for each agency of the crew in a thread of its own, and gives their results.
+pub fn for_each_agency<T: Send + 'static>(
+    &Crew { port, authority, agencies, bets }: &Crew<'_>,
     part: impl Fn(Agency, u32, &Barrier) -> Result<T, Failure> + Clone + Send + 'static,
 ) -> Result<Vec<T>, Failure> {
     let (_folder, files) = make_data(1, DIFFERENT_BETS.min(bets / u64::from(agencies) + 1))?;
     let file = files.first().ok_or("no data")?;
+    let connector = if authority == PLAIN { None } else { Some(connector(Path::new(authority))?) };
     let barrier = Arc::new(Barrier::new(agencies as usize));
     let start = |number: u32| -> Result<JoinHandle<Result<T, Failure>>, Failure> {
         let batches = Batches::of(number, &mut BetFile::open(file, number)?)?;
         let socket = TcpStream::connect(("127.0.0.1", port))?;
         socket.set_nodelay(true)?;
+        let channel = connector.as_ref().map(|connector| connector.begin(0)).transpose()?;
+        let stream = Stream::new(socket, channel);
         let own_bets = bets / u64::from(agencies) + u64::from(u64::from(number) <= bets % u64::from(agencies));
         let (part, barrier) = (part.clone(), Arc::clone(&barrier));
-        let play = move || part(Agency { socket, batches, bets: own_bets }, number, &barrier);
+        let play = move || part(Agency { stream, batches, bets: own_bets }, number, &barrier);
         Ok(thread::Builder::new().stack_size(STACK_BYTES).spawn(play)?)
     };
     let threads: Vec<_> = (1..=agencies).map(start).collect::<Result<_, _>>()?;
@@ -120,13 +133,13 @@ fn for_each_agency<T: Send + 'static>(
 }
 
 /// Seconds from the earliest to the latest.
-fn span(earliest: impl Iterator<Item = Instant>, latest: impl Iterator<Item = Instant>) -> Result<f64, Failure> {
+pub fn span(earliest: impl Iterator<Item = Instant>, latest: impl Iterator<Item = Instant>) -> Result<f64, Failure> {
     let (first, last) = (earliest.min().ok_or("no agency")?, latest.max().ok_or("no agency")?);
     Ok(last.saturating_duration_since(first).as_secs_f64())
 }
 
-fn round(port: u16, agencies: u32, bets: u64) -> Result<Vec<f64>, Failure> {
-    let times = for_each_agency(port, agencies, bets, |mut agency, number, barrier| {
+fn round(crew: &Crew<'_>) -> Result<Vec<f64>, Failure> {
+    let times = for_each_agency(crew, |mut agency, number, barrier| {
         agency.log_in(number)?;
         barrier.wait();
         let began = Instant::now();
@@ -144,50 +157,33 @@ fn round(port: u16, agencies: u32, bets: u64) -> Result<Vec<f64>, Failure> {
     Ok(vec![sending, first_winners.saturating_duration_since(last_closing).as_secs_f64()])
 }
 
-fn bytes(port: u16, agencies: u32, bets: u64) -> Result<Vec<f64>, Failure> {
-    let times = for_each_agency(port, agencies, bets, |mut agency, _, barrier| {
+fn bytes(crew: &Crew<'_>) -> Result<Vec<f64>, Failure> {
+    let times = for_each_agency(crew, |mut agency, _, barrier| {
         barrier.wait();
         let began = Instant::now();
         agency.send_at_once()?;
-        agency.socket.shutdown(Shutdown::Write)?;
-        agency.socket.read_to_end(&mut Vec::new())?;
+        agency.stream.shutdown(Shutdown::Write)?;
+        agency.stream.read_to_end(&mut Vec::new())?;
         Ok((began, Instant::now()))
     })?;
     Ok(vec![span(times.iter().map(|times| times.0), times.iter().map(|times| times.1))?])
 }
 
-fn paced(port: u16, agencies: u32, bets: u64, bets_a_second: f64) -> Result<Vec<f64>, Failure> {
-    let of_each = bets_a_second / f64::from(agencies);
-    let latencies = for_each_agency(port, agencies, bets, move |mut agency, number, barrier| {
-        agency.log_in(number)?;
-        barrier.wait();
-        // Staggered, so that the agencies' batches are not all due at the same moment.
-        let first_batch = agency.batches.get(0).1 as f64;
-        let start =
-            Instant::now() + Duration::from_secs_f64(first_batch / of_each * f64::from(number) / f64::from(agencies));
-        agency.send_paced(start, of_each)
-    })?;
-    let mut latencies: Vec<f64> = latencies.into_iter().flatten().collect();
-    latencies.sort_unstable_by(f64::total_cmp);
-    let percentile = |percent: f64| latencies[((latencies.len() - 1) as f64 * percent / 100.0).round() as usize];
-    if latencies.is_empty() { Err("no batch".into()) } else { Ok(PERCENTILES.map(percentile).to_vec()) }
-}
-
 /// Length of a RegisterBetOk.
-const OK_BYTES: usize = 2;
+pub const OK_BYTES: usize = 2;
 
 impl Agency {
     fn send(&mut self, messages: &[Message<'_>]) -> Result<(), Failure> {
         let mut output = Buffer::new();
         messages.iter().for_each(|message| message.encode(&mut output));
-        Ok(self.socket.write_all(&output)?)
+        Ok(self.stream.write_all(&output)?)
     }
 
     fn skip_reply(&mut self, bytes: usize) -> Result<(), Failure> {
-        Ok(self.socket.read_exact(&mut vec![0; bytes])?)
+        Ok(self.stream.read_exact(&mut vec![0; bytes])?)
     }
 
-    fn log_in(&mut self, agency: u32) -> Result<(), Failure> {
+    pub fn log_in(&mut self, agency: u32) -> Result<(), Failure> {
         self.send(&[Message::Hello { version: VERSION, agency, credential: &[] }])?;
         self.skip_reply(2 + 8 + 1 + 4)
     }
@@ -205,8 +201,8 @@ impl Agency {
                 self.bets = self.bets.saturating_sub(bets);
                 (next, in_flight) = (next + 1, in_flight + 1);
             }
-            self.socket.write_all(&output)?;
-            let read = self.socket.read(&mut replies)?;
+            self.stream.write_all(&output)?;
+            let read = self.stream.read(&mut replies)?;
             check_replies(&replies[..read], half)?;
             in_flight -= ((read + half) / OK_BYTES) as u64;
             half = (read + half) % OK_BYTES;
@@ -218,43 +214,16 @@ impl Agency {
         let mut next = 0;
         while self.bets > 0 {
             let (bytes, bets) = self.batches.get(next);
-            self.socket.write_all(bytes)?;
+            self.stream.write_all(bytes)?;
             self.bets = self.bets.saturating_sub(bets);
             next += 1;
         }
         Ok(())
     }
-
-    /// Sends each batch when it is due, and gives the seconds from then to its reply.
-    fn send_paced(mut self, start: Instant, bets_a_second: f64) -> Result<Vec<f64>, Failure> {
-        let mut due = Vec::new();
-        let mut bets_before = 0;
-        while bets_before < self.bets {
-            due.push(start + Duration::from_secs_f64(bets_before as f64 / bets_a_second));
-            bets_before += self.batches.get(due.len() - 1).1;
-        }
-        let mut replies = self.socket.try_clone()?;
-        let expected = due.clone();
-        let read_replies = move || -> Result<Vec<f64>, Failure> {
-            let mut latencies = Vec::with_capacity(expected.len());
-            for due in expected {
-                replies.read_exact(&mut [0; OK_BYTES])?;
-                latencies.push(Instant::now().saturating_duration_since(due).as_secs_f64());
-            }
-            Ok(latencies)
-        };
-        let reader = thread::Builder::new().stack_size(STACK_BYTES).spawn(read_replies)?;
-        for (number, due) in due.into_iter().enumerate() {
-            thread::sleep(due.saturating_duration_since(Instant::now()));
-            let (bytes, _) = self.batches.get(number);
-            self.socket.write_all(bytes)?;
-        }
-        reader.join().map_err(|_| "the reader panicked")?
-    }
 }
 
 /// Checks that these bytes are RegisterBetOk and nothing else, after `half` bytes of one.
-fn check_replies(bytes: &[u8], half: usize) -> Result<(), Failure> {
+pub fn check_replies(bytes: &[u8], half: usize) -> Result<(), Failure> {
     let expected = |position: usize| if (position + half).is_multiple_of(OK_BYTES) { 0 } else { 2 };
     if !bytes.is_empty() && bytes.iter().enumerate().all(|(position, &byte)| byte == expected(position)) {
         Ok(())

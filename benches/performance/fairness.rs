@@ -1,20 +1,13 @@
-//! `make bench-fairness`: the latency of a small agency's batches, alone and beside four bulk senders.
+//! The latency of a small agency's batches, alone and beside four bulk senders.
 //!
 //! The small agency sends batches of [`SMALL_BATCH`] bets, one at a time, after pauses of random length, so that they arrive at
 //! any moment of the server's turn. The bulk senders write batches of [`BULK_BATCH`] bets as fast as the server takes them, and
 //! read the replies in another thread. Their threads run at the lowest priority, so that the server is measured and not the
 //! kernel's scheduler. The same bulk senders at a second server on the same disk show the part of the latency that the
-//! processors and the disk cause. Prints a table in Markdown.
+//! processors and the disk cause.
 
-#[path = "common/median.rs"]
-mod median;
-#[path = "common/quiet.rs"]
-mod quiet;
-
-use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,68 +16,26 @@ use loteria::bet::{Bet, Day};
 use loteria::buffer::Buffer;
 use loteria::protocol::Batch;
 
-use median::median;
+use crate::Failure;
+use crate::figure::Figure;
+use crate::report::{Report, Table, millions, time};
+use crate::setup::Setup;
+use crate::stage::Server;
+use crate::suite::{FILES, Options};
 
 const BULK_SENDERS: u32 = 4;
 const SMALL_AGENCY: u32 = BULK_SENDERS + 1;
 const SMALL_BATCH: u32 = 10;
 const BULK_BATCH: u32 = 148;
+/// Batches that a bulk sender writes at once, so that its system calls leave the processors to the server.
+const BULK_BATCHES: usize = 8;
 const SAMPLES: u32 = 1000;
-/// Number of times that all cases are measured in turn. The median of each figure is taken.
-const REPETITIONS: usize = 5;
 /// Shortest and longest pause before a batch, in microseconds.
 const PAUSE_MICROSECONDS: std::ops::Range<u64> = 1000..3000;
-/// The aim: beside the bulk senders, the small agency's 99th percentile is at most this many times as long as alone.
-const AIM: f64 = 3.0;
 /// Niceness of the bulk senders' threads.
 const NICE: i32 = 19;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    println!("# Fairness\n");
-    println!(
-        "Measured by `make bench-fairness`: the latency of a small agency's batches of {SMALL_BATCH} bets, alone, beside {BULK_SENDERS} \
-         bulk senders at the same server, and beside {BULK_SENDERS} at another server on the same disk. The server logs at ERROR. Medians \
-         of {REPETITIONS} repetitions of {SAMPLES} batches.\n"
-    );
-    println!(
-        "| STORAGE_SYNC | alone p50 | p99 | beside bulk senders p50 | p99 | ratio of p99 | aim | bets/s of the bulk senders | they at another server p50 | p99 |"
-    );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
-    for sync in ["always", "never"] {
-        let (mut alone, mut beside, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..REPETITIONS {
-            alone.push(measure(sync, Bulk::None)?);
-            beside.push(measure(sync, Bulk::Here)?);
-            elsewhere.push(measure(sync, Bulk::Elsewhere)?);
-        }
-        let (alone, beside, elsewhere) =
-            (Figures::median(&alone), Figures::median(&beside), Figures::median(&elsewhere));
-        let ratio = beside.p99.as_secs_f64() / alone.p99.as_secs_f64();
-        println!(
-            "| {sync} | {:.0?} | {:.0?} | {:.0?} | {:.0?} | {ratio:.1} | {AIM} | {:.0} | {:.0?} | {:.0?} |",
-            alone.p50, alone.p99, beside.p50, beside.p99, beside.bulk_bets_a_second, elsewhere.p50, elsewhere.p99
-        );
-    }
-    Ok(())
-}
-
-#[derive(Clone, Copy)]
-struct Figures {
-    p50: Duration,
-    p99: Duration,
-    bulk_bets_a_second: f64,
-}
-
-impl Figures {
-    fn median(runs: &[Figures]) -> Figures {
-        Figures {
-            p50: median(runs.iter().map(|run| run.p50)),
-            p99: median(runs.iter().map(|run| run.p99)),
-            bulk_bets_a_second: median(runs.iter().map(|run| run.bulk_bets_a_second)),
-        }
-    }
-}
-
+/// The bulk senders of a case.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bulk {
     None,
@@ -94,16 +45,64 @@ enum Bulk {
     Elsewhere,
 }
 
-fn measure(sync: &str, bulk: Bulk) -> Result<Figures, Box<dyn Error>> {
+const CASES: [(Bulk, &str); 3] =
+    [(Bulk::None, "alone"), (Bulk::Here, "beside bulk senders"), (Bulk::Elsewhere, "they at another server")];
+
+/// A run of a case, in seconds.
+struct Run {
+    p50: f64,
+    p99: f64,
+    bulk_bets_a_second: f64,
+}
+
+pub fn measure(options: &Options, report: &mut Report) -> Result<(), Failure> {
+    let mut table = Table::new(&[
+        "small agency",
+        "p50",
+        "p99",
+        "times alone, p50",
+        "times alone, p99",
+        "bets a second of the bulk senders",
+    ]);
+    for setup in FILES {
+        // The cases take turns, so that other load on the machine slows all of them.
+        let mut runs = CASES.map(|_| Vec::new());
+        for _ in 0..options.runs {
+            for ((bulk, _), runs) in CASES.iter().zip(&mut runs) {
+                runs.push(run(setup, *bulk)?);
+            }
+        }
+        for ((bulk, name), case) in CASES.iter().zip(&runs) {
+            let figure = |of: fn(&Run) -> f64| Figure::of(case.iter().map(of));
+            let ratio =
+                |of: fn(&Run) -> f64| Figure::of(case.iter().zip(&runs[0]).map(|(one, alone)| of(one) / of(alone)));
+            let times = |of: fn(&Run) -> f64| {
+                if *bulk == Bulk::None { "·".to_owned() } else { ratio(of).show(|ratio| format!("{ratio:.1}")) }
+            };
+            let sent = figure(|run| run.bulk_bets_a_second);
+            table.add([
+                format!("{name}, {}", setup.name()),
+                figure(|run| run.p50).show(time),
+                figure(|run| run.p99).show(time),
+                times(|run| run.p50),
+                times(|run| run.p99),
+                if *bulk == Bulk::None { "·".to_owned() } else { sent.show(millions) },
+            ]);
+        }
+    }
+    let explanation = format!(
+        "The latency of a small agency's batches of {SMALL_BATCH} bets, {SAMPLES} of them a run: alone, beside {BULK_SENDERS} bulk \
+         senders at the same server, and beside {BULK_SENDERS} at another server on the same disk. The servers log at ERROR."
+    );
+    report.add("Fairness", &explanation, &table);
+    Ok(())
+}
+
+fn run(setup: Setup<'_>, bulk: Bulk) -> Result<Run, Failure> {
     let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
-    let start = |folder: &Path| {
-        quiet::start_server(folder, |command| {
-            command.env("NUM_AGENCIES", SMALL_AGENCY.to_string()).env("STORAGE_SYNC", sync);
-        })
-    };
-    let (_here, port) = start(folders[0].path())?;
-    let (_elsewhere, other_port) = start(folders[1].path())?;
-    let bulk_port = if bulk == Bulk::Elsewhere { other_port } else { port };
+    let here = Server::start_quiet(folders[0].path(), SMALL_AGENCY as usize, setup)?;
+    let elsewhere = Server::start_quiet(folders[1].path(), SMALL_AGENCY as usize, setup)?;
+    let bulk_port = if bulk == Bulk::Elsewhere { elsewhere.port } else { here.port };
     let (stop, stored) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         for agency in 1..=if bulk == Bulk::None { 0 } else { BULK_SENDERS } {
@@ -112,12 +111,12 @@ fn measure(sync: &str, bulk: Bulk) -> Result<Figures, Box<dyn Error>> {
             scope.spawn(move || send_in_bulk(agency, stream, stop, stored));
         }
         let began = Instant::now();
-        let sorted = sample(port);
+        let sorted = sample(here.port);
         let bulk_bets_a_second = stored.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
         stop.store(true, Ordering::Relaxed);
-        let sorted = sorted?;
-        let percentile = |percent| sorted[sorted.len() * percent / 100];
-        Ok(Figures { p50: percentile(50), p99: percentile(99), bulk_bets_a_second })
+        let sorted: Vec<Duration> = sorted?;
+        let percentile = |percent: usize| sorted[sorted.len() * percent / 100].as_secs_f64();
+        Ok(Run { p50: percentile(50), p99: percentile(99), bulk_bets_a_second })
     })
 }
 
@@ -141,7 +140,7 @@ fn sample(port: u16) -> std::io::Result<Vec<Duration>> {
 
 /// Writes batches until `stop` is set, and counts the bets that are stored.
 fn send_in_bulk(agency: u32, mut stream: TcpStream, stop: &AtomicBool, stored: &AtomicU64) {
-    let batch = batch(agency, BULK_BATCH);
+    let batches = batch(agency, BULK_BATCH).repeat(BULK_BATCHES);
     let mut replies = stream.try_clone().expect("a second handle");
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -155,7 +154,7 @@ fn send_in_bulk(agency: u32, mut stream: TcpStream, stop: &AtomicBool, stored: &
             }
         });
         lower_priority();
-        while !stop.load(Ordering::Relaxed) && stream.write_all(&batch).is_ok() {}
+        while !stop.load(Ordering::Relaxed) && stream.write_all(&batches).is_ok() {}
         // Fails if the server is gone, which ends the other thread too.
         let _ = stream.shutdown(Shutdown::Both);
     });
