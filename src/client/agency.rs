@@ -137,9 +137,12 @@ fn exchange<S: BetSource>(
     let mut not_written = None;
     let mut reply_due = None;
     loop {
-        if not_written.is_none() {
+        while not_written.is_none() {
             output.clear();
             conversation.speak(&mut output)?;
+            if output.is_empty() {
+                break;
+            }
             not_written = link.write_all(&output).err();
         }
         if let Some(conclusion) = conversation.conclusion() {

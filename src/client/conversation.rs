@@ -123,6 +123,12 @@ impl Failure {
 /// Limits of a reply, 128 MiB: if every bet that a server accepts by default won, InformWinners would take 80 MB.
 const REPLY_LIMITS: protocol::MessageLimits = protocol::MessageLimits { message_bytes: 1 << 27, batch_bets: 0 };
 
+/// Most bytes of the batches that are spoken at once. A whole window of them, 256 KiB by default, costs a process 80 more page
+/// faults, and the server waits until it is encoded.
+const SPOKEN_AT_ONCE: usize = 64 * 1024;
+
+const _: () = assert!(SPOKEN_AT_ONCE >= protocol::MAX_PACKET_BYTES, "there is room for a batch");
+
 #[derive(Debug)]
 enum Stage {
     /// Hello is sent next.
@@ -226,7 +232,8 @@ impl<S: BetSource> Conversation<S> {
         }
     }
 
-    /// Appends to `output` every message that can be sent now.
+    /// Appends to `output` the messages that can be sent now. Batches may be left for the next call; if it appends nothing,
+    /// a reply is needed first.
     ///
     /// # Errors
     /// [`Failure::Source`] if a bet can't be read; `output` then holds no part of its batch.
@@ -270,7 +277,8 @@ impl<S: BetSource> Conversation<S> {
 
     fn send_bets(&mut self, state: AgencyState, output: &mut Buffer) -> Result<(), Failure> {
         let window = if self.manner.handshake { self.manner.batch_window } else { 1 };
-        while self.in_flight.len() < window {
+        let most = output.len() + SPOKEN_AT_ONCE - self.manner.batch_max_bytes;
+        while self.in_flight.len() < window && output.len() <= most {
             match self.send_batch(output)? {
                 Some(batch) => self.in_flight.push_back(batch),
                 None => break,
