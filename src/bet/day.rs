@@ -70,7 +70,7 @@ impl Day {
         let digits = [thousands, hundreds, tens, units, month_tens, month_units, day_tens, day_units];
         let [century, year, month, day] = digits::number_pairs(digits)?;
         let year = 100 * century + year;
-        dates::is_date(year, month, day).then(|| Day::of(year, month, day))
+        dates::is_date(year, month, day).then_some(Day::of(year, month, day))
     }
 
     /// Year, month and day of the month.

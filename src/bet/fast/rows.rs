@@ -35,39 +35,38 @@ impl PlainRow {
 }
 
 /// Reads the row at the front of `input`, of a bet of `agency` or of the agency in its first field. `None` if it is not plain,
-/// if it ends too close to the end of `input`, or if it is no row of a bet.
+/// if fewer than [`text::WINDOW_BYTES`] of `input` are left, if its document does not end within those, or if it is no row of
+/// a bet.
 #[inline(always)]
 pub fn read(agency: Option<u32>, input: &[u8]) -> Option<PlainRow> {
-    let mut rest = input;
-    let agency = match agency {
-        Some(agency) => agency,
-        None => split_number(&mut rest)?,
+    let window = input.first_chunk()?;
+    let (agency, start, [first_end, last_end, document_end]) = match agency {
+        Some(agency) => (agency, 0, text::printable_fields(window)?),
+        None => {
+            let [agency_end, ends @ ..] = text::printable_fields::<4>(window)?;
+            (number_at(input, 0..agency_end)?, agency_end + 1, ends)
+        }
     };
-    let first_name = split_name(input.len(), &mut rest)?;
-    let last_name = split_name(input.len(), &mut rest)?;
-    let document = split_number(&mut rest)?;
-    let (date, behind) = rest.split_first_chunk::<{ b"YYYY-MM-DD".len() }>()?;
+    let (first_name, last_name) = (start..first_end, first_end + 1..last_end);
+    if first_name.is_empty() || last_name.is_empty() {
+        return None;
+    }
+    let document = number_at(input, last_end + 1..document_end)?;
+    let (date, behind) = input[document_end + 1..].split_first_chunk::<{ b"YYYY-MM-DD".len() }>()?;
     let birthdate = Day::from_ascii(date)?;
-    rest = behind.strip_prefix(b",")?;
+    let rest = behind.strip_prefix(b",")?;
     let (number, count) = digits::leading_number(rest).filter(|&(_, count)| count > 0)?;
     let ([b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..]) = &rest[count..] else { return None };
     Some(PlainRow { agency, first_name, last_name, document, birthdate, number, bytes: input.len() - rest.len() })
 }
 
-/// The place of the name at the front of `rest`, in an input of so many bytes.
-#[inline(always)]
-fn split_name(input_bytes: usize, rest: &mut &[u8]) -> Option<Range<usize>> {
-    let length = text::printable_before_comma(rest).filter(|length| (1..=MAX_NAME_BYTES).contains(length))?;
-    let start = input_bytes - rest.len();
-    *rest = &rest[length + 1..];
-    Some(start..start + length)
-}
+const _: () = assert!(text::WINDOW_BYTES <= MAX_NAME_BYTES, "a name in the window is not too long");
 
+/// The number that is the whole field.
 #[inline(always)]
-fn split_number(rest: &mut &[u8]) -> Option<u32> {
-    let (number, count) = digits::leading_number(rest).filter(|&(_, count)| count > 0)?;
-    *rest = rest[count..].strip_prefix(b",")?;
-    Some(number)
+fn number_at(input: &[u8], field: Range<usize>) -> Option<u32> {
+    let (number, count) = digits::leading_number(&input[field.start..])?;
+    (count > 0 && count == field.len()).then_some(number)
 }
 
 /// Writes the row of `bet` to the front of `room`, agency first, and gives its length. `None` if it is not plain.
@@ -168,7 +167,7 @@ mod tests {
             has_agency: bool,
         ) {
             let agency = has_agency.then_some(7);
-            let input = format!("{row}{}", "x".repeat(16));
+            let input = format!("{row}{}", "x".repeat(text::WINDOW_BYTES));
             if let Some(row) = read(agency, input.as_bytes()) {
                 prop_assert_eq!(Some((row.bet(input.as_bytes()), row.bytes)), naive_read(agency, input.as_bytes()));
             }
@@ -188,10 +187,10 @@ mod tests {
             let mut room = [b'x'; MAX_ROW_BYTES];
             let written = write(&bet, &mut room).map(|length| room[..length].to_vec());
             prop_assert_eq!(written, Some(naive_write(&bet).into_bytes()));
-            // Eight digits without an end behind them are for the general reader.
-            if agency < 10_000_000 && document < 10_000_000 {
-                prop_assert_eq!(read(None, &room).map(|row| row.bet(&room)), Some(bet));
-            }
+            // A row whose document ends beyond the window is for the general reader.
+            let document_end = room.iter().enumerate().filter(|&(_, &byte)| byte == b',').nth(3).map(|(place, _)| place);
+            let is_read = document_end.is_some_and(|end| end < text::WINDOW_BYTES);
+            prop_assert_eq!(read(None, &room).map(|row| row.bet(&room)), is_read.then_some(bet));
         }
     }
 }

@@ -37,14 +37,32 @@ fn is_long_printable(bytes: &[u8], length: usize) -> bool {
     str::from_utf8(&bytes[start..length]).is_ok_and(|text| !text.chars().any(char::is_control))
 }
 
-/// The length of the printable text before the first comma. `None` if a quote stands before that comma, if the text is not
-/// printable, or if that comma is not within the whole blocks of `bytes`.
+/// Bytes in which [`printable_fields`] looks for commas.
+pub const WINDOW_BYTES: usize = 4 * BLOCK_BYTES;
+
+/// The ends of the first `N` fields, each at a comma. `None` if there are fewer commas, or if the text before the last of
+/// them has a quote or is not printable.
+///
+/// It asks the whole window before it looks at one field, because a field that begins where the last one was found to end
+/// keeps the processor waiting.
 #[inline(always)]
-pub fn printable_before_comma(bytes: &[u8]) -> Option<usize> {
-    let stops = bytes.as_chunks().0.iter().map(|block| Block::new(block).stops());
-    let (blocks, stops) = stops.enumerate().find(|(_, stops)| *stops != 0)?;
-    let length = BLOCK_BYTES * blocks + stops.trailing_zeros() as usize;
-    (bytes[length] == b',' && is_printable(bytes, length)).then_some(length)
+pub fn printable_fields<const N: usize>(window: &[u8; WINDOW_BYTES]) -> Option<[usize; N]> {
+    let bits = |ask: fn(Block) -> u32| {
+        let blocks = window.as_chunks().0.iter().rev();
+        blocks.fold(0_u64, |bits, block| bits << BLOCK_BYTES | u64::from(ask(Block::new(block))))
+    };
+    let mut commas = bits(|block| block.equal(b','));
+    let mut ends = [0; N];
+    for end in &mut ends {
+        *end = (commas != 0).then_some(commas.trailing_zeros() as usize)?;
+        commas &= commas - 1;
+    }
+    let length = ends.last().map_or(0, |&end| end);
+    let fields = (1 << length) - 1;
+    let (leads, continuations) = (bits(Block::leads) & fields, bits(Block::continuations) & fields);
+    let is_spanish = continuations == leads << 1 && leads | continuations == bits(Block::beyond_ascii) & fields;
+    let is_plain = bits(|block| block.controls() | block.equal(b'"')) & fields == 0;
+    (is_plain && (is_spanish || is_long_printable(window, length))).then_some(ends)
 }
 
 /// True if the first `length` bytes have a comma or a quote, so that CSV must quote them.
@@ -79,21 +97,29 @@ impl Block {
     /// In UTF-8 each of the latter is 0xC3 and a byte whose two highest bits are 10.
     #[inline(always)]
     fn begins_with_spanish(self, length: usize) -> bool {
-        let beyond_ascii = self.0.to_bitmask() & first(length);
+        let beyond_ascii = self.beyond_ascii() & first(length);
         self.controls() & first(length) == 0 && (beyond_ascii == 0 || self.is_latin(beyond_ascii, length))
     }
 
     #[inline(always)]
     fn is_latin(self, beyond_ascii: u32, length: usize) -> bool {
-        let leads = self.equal(0xc3) & first(length);
-        let continuations = (self.0 & u8x16::splat(0xc0)).simd_eq(u8x16::splat(0x80)).to_bitmask() & first(length);
+        let (leads, continuations) = (self.leads() & first(length), self.continuations() & first(length));
         continuations == leads << 1 && leads | continuations == beyond_ascii
     }
 
-    /// Bytes that end a plain field, or that no plain row has.
     #[inline(always)]
-    fn stops(self) -> u32 {
-        self.controls() | self.separators()
+    fn beyond_ascii(self) -> u32 {
+        self.0.to_bitmask()
+    }
+
+    #[inline(always)]
+    fn leads(self) -> u32 {
+        self.equal(0xc3)
+    }
+
+    #[inline(always)]
+    fn continuations(self) -> u32 {
+        (self.0 & u8x16::splat(0xc0)).simd_eq(u8x16::splat(0x80)).to_bitmask()
     }
 
     #[inline(always)]
@@ -122,9 +148,12 @@ mod tests {
         str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
     }
 
-    fn naive_before_comma(bytes: &[u8]) -> Option<usize> {
-        let length = bytes.iter().position(|&byte| byte == b',')?;
-        (naive_is_printable(&bytes[..length]) && !bytes[..length].contains(&b'"')).then_some(length)
+    fn naive_fields<const N: usize>(window: &[u8]) -> Option<[usize; N]> {
+        let mut commas = (0..window.len()).filter(|&place| window[place] == b',');
+        let ends: Vec<usize> = commas.by_ref().take(N).collect();
+        let ends = <[usize; N]>::try_from(ends).ok()?;
+        let fields = &window[..ends[N - 1]];
+        (naive_is_printable(fields) && !fields.contains(&b'"')).then_some(ends)
     }
 
     fn naive_has_separator(bytes: &[u8]) -> bool {
@@ -135,9 +164,11 @@ mod tests {
     fn check(bytes: &[u8], length: usize) {
         assert_eq!(is_printable(bytes, length), naive_is_printable(&bytes[..length]), "{length} of {bytes:x?}");
         assert_eq!(has_separator(bytes, length), naive_has_separator(&bytes[..length]), "{length} of {bytes:x?}");
-        let whole_blocks = bytes.len() / BLOCK_BYTES * BLOCK_BYTES;
-        let expected = naive_before_comma(bytes).filter(|&length| length < whole_blocks);
-        assert_eq!(printable_before_comma(bytes), expected, "{bytes:x?}");
+        let mut window = [b'x'; WINDOW_BYTES];
+        let at_most = bytes.len().min(WINDOW_BYTES);
+        window[..at_most].copy_from_slice(&bytes[..at_most]);
+        assert_eq!(printable_fields::<1>(&window), naive_fields(&window), "{window:x?}");
+        assert_eq!(printable_fields::<3>(&window), naive_fields(&window), "{window:x?}");
     }
 
     #[test]
