@@ -1,6 +1,6 @@
 //! A peer that does not read, a flood and an unread log cost the others neither memory, nor their turn, nor a clean end.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use crate::fixture::by_hand::{
     ALL_BETS_SENT, Bet, DRAWN, REGISTER_BET_OK, REQUEST_WINNERS, hello, inform_winners, register_bets, welcome,
 };
 use crate::fixture::{Server, Wire, asleep, rows, wait_for_nth};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
@@ -98,12 +99,12 @@ fn an_agency_whose_log_is_not_read_ends_within_a_second_of_sigterm() {
     const BETS: u32 = 20_000;
     let server = Server::start(1);
     let mut command = server.agency_with_rows(1, &rows(BETS));
-    command.env("CLI_BATCH_MAXAMOUNT", "10").stdout(Stdio::piped()).stderr(Stdio::null());
+    let (_unread, log) = io::pipe().expect("a pipe");
+    let output = log.try_clone().expect("a handle");
+    command.env("CLI_BATCH_MAXAMOUNT", "10").stdout(output).stderr(Stdio::null());
     let mut agency = command.spawn().expect("it starts");
-    let log = agency.stdout.as_ref().expect("a pipe");
-    // A line of 88 bytes is not split over two of the pipe's 16 pages.
-    let full = 16 * (4096 - 88);
-    while rustix::io::ioctl_fionread(log).expect("a pipe") < full {
+    let takes_more = || poll(&mut [PollFd::new(&log, PollFlags::OUT)], Some(&Timespec::default())).expect("a pipe") > 0;
+    while takes_more() {
         thread::sleep(Duration::from_millis(1));
     }
     asleep(agency.id());
