@@ -11,7 +11,8 @@ pub const MAX_NAME_BYTES: usize = 255;
 
 /// A first or a last name: 1 to [`MAX_NAME_BYTES`] bytes of UTF-8 without a control character.
 ///
-/// It keeps bytes because making a `&str` of them takes a second look at each: 120 instructions a name, measured.
+/// It keeps bytes because making a `&str` of them takes a second look at each: 120 instructions a name, measured. It keeps
+/// what follows them too, so that a short name can be copied as [one block](Name::copy_to), whatever its length.
 ///
 /// ```
 /// use loteria::bet::{InvalidName, Name};
@@ -21,8 +22,13 @@ pub const MAX_NAME_BYTES: usize = 255;
 /// assert_eq!(Name::try_from("Ana\tPaz"), Err(InvalidName::ControlCharacter));
 /// # Ok::<(), InvalidName>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Name<'a>(&'a [u8]);
+#[derive(Clone, Copy)]
+pub struct Name<'a> {
+    /// The name, then the bytes behind it where it was read.
+    text: &'a [u8],
+    /// Bytes of the name, at most those of `text`.
+    length: usize,
+}
 
 impl<'a> Name<'a> {
     /// The name that these bytes are.
@@ -44,30 +50,53 @@ impl<'a> Name<'a> {
     pub fn at_front(bytes: &'a [u8], length: usize) -> Result<Name<'a>, InvalidName> {
         let name = &bytes[..length];
         if (1..=MAX_NAME_BYTES).contains(&length) && text::is_printable(bytes, length) {
-            Ok(Name(name))
+            Ok(Name { text: bytes, length })
         } else {
             Err(InvalidName::of(name))
         }
     }
 
-    /// The name that these bytes are, which were found valid.
+    /// The name that the first `length` bytes are, which were found valid.
     #[inline(always)]
-    pub(super) fn from_valid(bytes: &'a [u8]) -> Name<'a> {
-        debug_assert!(Name::new(bytes).is_ok(), "{bytes:x?}");
-        Name(bytes)
+    pub(super) fn from_valid(bytes: &'a [u8], length: usize) -> Name<'a> {
+        debug_assert!(Name::at_front(bytes, length).is_ok(), "{length} of {bytes:x?}");
+        Name { text: bytes, length }
     }
 
     /// The bytes of its UTF-8.
     #[inline(always)]
     pub fn as_bytes(self) -> &'a [u8] {
-        self.0
+        &self.text[..self.length]
     }
 
     /// The name as text. Looks at every byte again.
     pub fn as_str(self) -> &'a str {
-        str::from_utf8(self.0).expect("a name is UTF-8")
+        str::from_utf8(self.as_bytes()).expect("a name is UTF-8")
+    }
+
+    /// Copies the name to the front of `room`. Bytes of `room` behind it may be overwritten too.
+    ///
+    /// # Panics
+    /// If `room` is shorter than the name.
+    #[inline(always)]
+    pub(crate) fn copy_to(self, room: &mut [u8]) {
+        text::copy(self.text, self.length, room);
+    }
+
+    /// True if it has a comma or a quote, so that CSV must quote it.
+    #[inline(always)]
+    pub(super) fn has_separator(self) -> bool {
+        text::has_separator(self.text, self.length)
     }
 }
+
+impl PartialEq for Name<'_> {
+    fn eq(&self, other: &Name<'_>) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Name<'_> {}
 
 impl<'a> TryFrom<&'a str> for Name<'a> {
     type Error = InvalidName;

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::fast::{rows, text};
+use super::fast::rows;
 use super::{Bet, MAX_NAME_BYTES, Name};
 use crate::buffer::Buffer;
 
@@ -60,7 +60,7 @@ fn write_any(bet: &Bet<'_>, output: &mut Buffer) -> io::Result<()> {
 /// Appends a name and a comma. A name has no line break, so only a comma or a quote in it needs quotes around it.
 fn write_name(name: Name<'_>, output: &mut Buffer) {
     let bytes = name.as_bytes();
-    if text::has_separator(bytes, bytes.len()) {
+    if name.has_separator() {
         output.extend_from_slice(b"\"");
         for part in bytes.split_inclusive(|&byte| byte == b'"') {
             output.extend_from_slice(part);

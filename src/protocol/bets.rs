@@ -206,22 +206,21 @@ fn encoded_bytes(bet: &Bet<'_>) -> usize {
     BET_LENGTH_BYTES + MIN_BET_BYTES + bet.first_name.as_bytes().len() + bet.last_name.as_bytes().len()
 }
 
-/// Writes `bet` to `room`, which has just the bytes that it needs.
+/// Writes `bet` to `room`, which has just the bytes that it needs. Copying a name may overwrite what is behind it, which is
+/// written later.
 #[inline(always)]
 fn write_bet(bet: &Bet<'_>, room: &mut [u8]) {
-    let (first_name, last_name) = (bet.first_name.as_bytes(), bet.last_name.as_bytes());
-    let bet_bytes = room.len() - BET_LENGTH_BYTES;
-    let (head, room) = room.split_at_mut(BET_LENGTH_BYTES + 4 + 4);
-    let (first, room) = room.split_at_mut(first_name.len());
-    let (last_length, room) = room.split_at_mut(4);
-    let (last, tail) = room.split_at_mut(last_name.len());
-
-    BigEndian::write_u64(head, bet_bytes as u64);
-    BigEndian::write_u32(&mut head[8..], bet.agency);
-    BigEndian::write_u32(&mut head[12..], first_name.len() as u32);
-    first.copy_from_slice(first_name);
-    BigEndian::write_u32(last_length, last_name.len() as u32);
-    last.copy_from_slice(last_name);
+    let (first_bytes, last_bytes) = (bet.first_name.as_bytes().len(), bet.last_name.as_bytes().len());
+    BigEndian::write_u64(room, (room.len() - BET_LENGTH_BYTES) as u64);
+    BigEndian::write_u32(&mut room[8..], bet.agency);
+    BigEndian::write_u32(&mut room[12..], first_bytes as u32);
+    let room = &mut room[BET_LENGTH_BYTES + 4 + 4..];
+    bet.first_name.copy_to(room);
+    let room = &mut room[first_bytes..];
+    BigEndian::write_u32(room, last_bytes as u32);
+    let room = &mut room[4..];
+    bet.last_name.copy_to(room);
+    let tail = &mut room[last_bytes..];
     BigEndian::write_u32(tail, bet.document);
     BigEndian::write_i64(&mut tail[4..], bet.birthdate.unix_seconds());
     BigEndian::write_u32(&mut tail[12..], bet.number);

@@ -22,7 +22,7 @@ impl PlainRow {
     /// The bet of the row, which is at the front of `input`.
     #[inline(always)]
     pub fn bet<'a>(&self, input: &'a [u8]) -> Bet<'a> {
-        let name = |range: &Range<usize>| Name::from_valid(&input[range.clone()]);
+        let name = |range: &Range<usize>| Name::from_valid(&input[range.start..], range.len());
         Bet {
             agency: self.agency,
             first_name: name(&self.first_name),
@@ -102,12 +102,13 @@ impl Writer<'_> {
         self.length = end;
     }
 
-    /// Looks for separators where the name was written to: unlike the name, the room has whole blocks.
+    /// Looks for separators in the name and not where it was written to: a load from what was just stored in pieces waits
+    /// for all of them.
     #[inline(always)]
     fn put_name(&mut self, name: Name<'_>) -> Option<()> {
-        let start = self.length;
-        self.put(name.as_bytes());
-        (!text::has_separator(&self.room[start..], self.length - start)).then_some(())
+        name.copy_to(&mut self.room[self.length..]);
+        self.length += name.as_bytes().len();
+        (!name.has_separator()).then_some(())
     }
 
     /// Writes eight bytes for a number of any length, which costs less. The next field overwrites those that are no digits.
