@@ -109,16 +109,14 @@ impl Block {
 
     /// True if the first `length` bytes are UTF-8 of nothing but printable ASCII and U+00C0 to U+00FF, the letters of Spanish.
     /// In UTF-8 each of the latter is 0xC3 and a byte whose two highest bits are 10.
+    ///
+    /// It asks for them in every block: whether a name has an accent can't be predicted.
     #[inline(always)]
     fn begins_with_spanish(self, length: usize) -> bool {
-        let beyond_ascii = self.beyond_ascii() & first(length);
-        self.controls() & first(length) == 0 && (beyond_ascii == 0 || self.is_latin(beyond_ascii, length))
-    }
-
-    #[inline(always)]
-    fn is_latin(self, beyond_ascii: u32, length: usize) -> bool {
-        let (leads, continuations) = (self.leads() & first(length), self.continuations() & first(length));
-        continuations == leads << 1 && leads | continuations == beyond_ascii
+        let name = first(length);
+        let (leads, continuations) = (self.leads() & name, self.continuations() & name);
+        let is_spanish = continuations == leads << 1 && leads | continuations == self.beyond_ascii() & name;
+        self.controls() & name == 0 && is_spanish
     }
 
     #[inline(always)]
