@@ -56,7 +56,7 @@ data-reset: ## Bring the files of .data back as the project has them; an archive
 .PHONY: data-reset
 
 # The benchmarks start the programs, which belong to another package, so they are built first.
-BENCH = $(CARGO) build --release --quiet $(FEATURES) && $(if $(DATA),DATA=$(abspath $(DATA))) \
+BENCH = $(CARGO) build --release --quiet $(FEATURES) && $(if $(DATA),DATA=$(abspath $(DATA))) $(if $(BEFORE),BEFORE=$(abspath $(BEFORE))) \
 	$(CARGO) bench --quiet -p loteria-tools $(FEATURES) --bench
 
 bench: FEATURES = --features postgres

@@ -6,7 +6,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`suite`] | the order of the measurements, and their sizes |
-//! | [`throughput`], [`latency`], [`agencies`], [`cost`], [`fairness`], [`crowd`], [`peers`] | the measurements |
+//! | [`throughput`], [`latency`], [`agencies`], [`cost`], [`fairness`], [`crowd`], [`peers`], [`compare`] | the measurements |
 //! | [`setup`] | files, TLS and PostgreSQL: what differs from row to row |
 //! | [`stage`] | server and agencies as processes, and their cost |
 //! | [`stream`], [`pace`] | agencies with pre-encoded batches, which leave most of the machine to the server |
@@ -17,6 +17,7 @@
 //! The limit beside a throughput is measured in the same run, right after it, so that other load on the machine slows both.
 
 mod agencies;
+mod compare;
 mod cost;
 mod crowd;
 #[path = "../../tests/cluster/database.rs"]

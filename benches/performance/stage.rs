@@ -54,7 +54,12 @@ pub struct Server {
 impl Server {
     /// A server for `agencies` on the files in `folder`. Its log is read and dropped, as by a collector that keeps up.
     pub fn start(folder: &Path, agencies: usize, setup: Setup<'_>) -> Result<Server, Failure> {
-        let mut command = programs().server(folder);
+        Server::of(&programs(), folder, agencies, setup)
+    }
+
+    /// The same, of a build.
+    fn of(programs: &Programs, folder: &Path, agencies: usize, setup: Setup<'_>) -> Result<Server, Failure> {
+        let mut command = programs.server(folder);
         setup.configure_server(&mut command);
         command.env("NUM_AGENCIES", agencies.to_string());
         command.env("SERVER_LISTEN_BACKLOG", "1024").env("ADMIN_ADDRESS", "127.0.0.1:0");
@@ -136,13 +141,18 @@ pub struct Round {
 /// Plays a whole round with a server and an agency for each of `files`. The draw is a part of it: an agency ends when it has its
 /// winners.
 pub fn play_round(files: &[PathBuf], setup: Setup<'_>) -> Result<Round, Failure> {
+    play_round_with(&programs(), files, setup)
+}
+
+/// The same, with the programs of a build.
+pub fn play_round_with(programs: &Programs, files: &[PathBuf], setup: Setup<'_>) -> Result<Round, Failure> {
     setup.clear();
     let folder = tempfile::tempdir()?;
-    let server = Server::start(folder.path(), files.len(), setup)?;
+    let server = Server::of(programs, folder.path(), files.len(), setup)?;
     let mut agencies = Vec::new();
     let began = Instant::now();
     for (id, file) in (1..).zip(files) {
-        let mut agency = programs().client(folder.path(), id, server.port);
+        let mut agency = programs.client(folder.path(), id, server.port);
         if let Some(authority) = setup.authority() {
             agency.env("CLI_TLS_CA_FILE", authority);
         }

@@ -1,12 +1,13 @@
 //! The order of the measurements, and what they have in common.
 
 use std::env;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::Failure;
 use crate::report::{Destination, Report, count, folder};
 use crate::setup::Setup;
-use crate::{agencies, cost, crowd, fairness, latency, peers, quotes, throughput};
+use crate::{agencies, compare, cost, crowd, fairness, latency, peers, quotes, throughput};
 
 /// The agencies of the course.
 pub const AGENCIES: usize = 5;
@@ -25,6 +26,8 @@ pub struct Options {
     pub runs: usize,
     /// Agencies of the crowd.
     pub crowd: u32,
+    /// Folder of another build, to compare this one with.
+    pub before: Option<PathBuf>,
 }
 
 impl Options {
@@ -40,6 +43,7 @@ impl Options {
             largest: number("LARGEST", 100_000_000)?,
             runs: number("RUNS", 5)?.max(1) as usize,
             crowd: u32::try_from(number("AGENCIES", 10_000)?)?.max(10),
+            before: env::var_os("BEFORE").map(PathBuf::from),
         })
     }
 }
@@ -57,6 +61,9 @@ const MEASUREMENTS: [(&str, Measurement); 7] = [
     ("peers", peers::measure),
 ];
 
+/// The measurement that is none of this build alone, and so no part of the report.
+const COMPARISON: (&str, Measurement) = ("compare", compare::measure);
+
 /// Measures everything, and writes the report and the figures of the documents.
 pub fn run() -> Result<(), Failure> {
     let (options, began) = (Options::read()?, Instant::now());
@@ -71,11 +78,11 @@ pub fn run() -> Result<(), Failure> {
 
 /// Measures one part and shows it.
 pub fn run_one(name: &str) -> Result<(), Failure> {
-    let known = MEASUREMENTS.map(|(name, _)| name).join(", ");
-    let (_, measure) = MEASUREMENTS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .ok_or_else(|| format!("there is no part {name:?}; there are {known}"))?;
+    let parts = [&MEASUREMENTS[..], &[COMPARISON]].concat();
+    let Some((_, measure)) = parts.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+        return Err(format!("there is no part {name:?}; there are {}", known.join(", ")).into());
+    };
     let options = Options::read()?;
     let mut report = Report::begin(Destination::Terminal, &introduction(&options));
     measure(&options, &mut report)?;
