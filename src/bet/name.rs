@@ -12,7 +12,7 @@ pub const MAX_NAME_BYTES: usize = 255;
 /// A first or a last name: 1 to [`MAX_NAME_BYTES`] bytes of UTF-8 without a control character.
 ///
 /// It keeps bytes because making a `&str` of them takes a second look at each: 120 instructions a name, measured. It keeps
-/// what follows them too, so that a short name can be copied as [one block](Name::copy_to), whatever its length.
+/// what follows them too, so that a short name can be copied as one block, whatever its length.
 ///
 /// ```
 /// use loteria::bet::{InvalidName, Name};

@@ -1,4 +1,4 @@
-//! An interactive agency does not wait for the floods of others. `make bench-fairness` measures how long it waits. Here the
+//! An interactive agency does not wait for the floods of others. `make bench ONLY=fairness` measures how long it waits. Here the
 //! order in `bets.csv` shows what was read before its batch.
 
 use std::io::Write;
