@@ -23,17 +23,18 @@ pub fn pages(root: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(pages)
 }
 
-/// Rewrites the figures of every page with those of the report.
+/// Rewrites the figures of every page with those of the report, or of none if one is not in it.
 pub fn update(root: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     let report = fs::read_to_string(root.join("benches/results.md"))?;
+    let mut rewritten = Vec::new();
     for page in pages(root)? {
         let text = fs::read_to_string(&page)?;
         let quoting = with_figures(&text, &report).map_err(|error| format!("{}: {error}", page.display()))?;
         if quoting != text {
-            fs::write(page, quoting)?;
+            rewritten.push((page, quoting));
         }
     }
-    Ok(())
+    Ok(rewritten.into_iter().try_for_each(|(page, text)| fs::write(page, text))?)
 }
 
 /// `page` with the figures of `report`.

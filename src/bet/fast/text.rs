@@ -79,7 +79,7 @@ pub fn has_separator(bytes: &[u8], length: usize) -> bool {
 
 /// Copies the first `length` bytes to the front of `room`, and maybe bytes behind them to what follows there.
 ///
-/// Where both have 16 bytes, up to 16 are copied by a pair of instructions, and not by a call that depends on `length`.
+/// Up to 16 bytes are copied by a pair of instructions if both slices have 16, and not by a call that depends on `length`.
 ///
 /// # Panics
 /// If `bytes` or `room` is shorter than `length`.

@@ -152,7 +152,7 @@ impl Admin {
             let index = self.free_index();
             let token = Token(LISTENER - 1 - index);
             let interest = Interest::READABLE | Interest::WRITABLE;
-            // Without either it could not be served: it is closed.
+            // A socket that can't be registered can't be served: it is closed.
             if registry.register(&mut socket, token, interest).is_ok() {
                 self.clients[index] = Some(Client::new(Connection::new(socket, peer), now));
             }
