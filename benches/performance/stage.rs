@@ -229,7 +229,7 @@ pub fn perform(role: &str, order: &[String]) -> Result<Vec<f64>, Failure> {
 /// Seconds from the start of a server's process until it listens.
 pub fn start_up(folder: &Path, agencies: usize, setup: Setup<'_>) -> Result<f64, Failure> {
     let began = Instant::now();
-    Server::start(folder, agencies, setup)?;
+    let _server = Server::start(folder, agencies, setup)?;
     Ok(began.elapsed().as_secs_f64())
 }
 

@@ -1,6 +1,6 @@
 //! The forms of a line: text as the course has it, JSON for machines, and the journal's.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::time::SystemTime;
 
@@ -19,7 +19,8 @@ const JSON_TIMESTAMP: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// Bytes of lines that are written at once. A full pipe takes nothing before a page of it was read, so that smaller writes
-/// would not show earlier that a slow reader makes progress, and larger ones would show it later.
+/// would not show earlier that a slow reader makes progress, and larger ones would show it later. A terminal, which may be a
+/// slow line, gets one line at a time.
 const WRITE_BYTES: usize = 4096;
 
 /// Bytes that text adds to a line, at most: 36 and a few seconds that it waited.
@@ -32,6 +33,8 @@ const AROUND: usize = 64;
 pub(super) struct Printer {
     program: &'static str,
     lone: SimpleLogger,
+    /// Bytes of lines that are written at once.
+    write_bytes: usize,
     /// Lines that are not written. After a write that failed, the rest of the line that it broke off: a whole line follows.
     unwritten: Vec<u8>,
     /// Number of lines that were added since the last write.
@@ -48,6 +51,7 @@ impl Printer {
         Printer {
             program,
             lone,
+            write_bytes: if io::stdout().is_terminal() { 0 } else { WRITE_BYTES },
             unwritten: Vec::new(),
             added: 0,
             now: SystemTime::UNIX_EPOCH,
@@ -79,7 +83,7 @@ impl Printer {
 
     /// True if `line` belongs into the next write.
     pub fn is_full_for(&self, line: Line<'_>) -> bool {
-        self.added > 0 && self.unwritten.len() + line.text.len() + AROUND > WRITE_BYTES
+        self.added > 0 && self.unwritten.len() + line.text.len() + AROUND > self.write_bytes
     }
 
     /// Adds a line to those of the next write.

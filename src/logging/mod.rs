@@ -2,8 +2,8 @@
 //!
 //! [`event!`](crate::event) writes every line and can't write another form: the action and the keys are literals, the
 //! result is one of three words, and [`Value`] replaces the characters that could end a value. The result is `in_progress`
-//! if a wait or another attempt follows; `fail` is final. [`simple_logger`] writes a line that comes
-//! alone to standard output, and `format` a burst of them, in one write and the same form.
+//! if a wait or another attempt follows; `fail` is final. [`simple_logger`] writes a line that comes alone to standard
+//! output, and `format` a burst of them, in one write and the same form.
 //!
 //! Text from outside stands in a value of its own. In a sentence it is quoted and bounded, as `{:?}` of an [`Excerpt`]. Only
 //! a path or an address at the beginning of a sentence is not, as in a compiler's errors.

@@ -25,7 +25,7 @@ use crate::protocol::MAX_PACKET_BYTES;
 /// Bytes read from a bulk sender before the next one is read. Each read costs the system about as much as ten bets do,
 /// and a small batch waits for at most one slice.
 pub const SLICE_BYTES: usize = 4 * MAX_PACKET_BYTES;
-/// The time that it takes to read and apply a slice, about: 600 bets of 80 ns each.
+/// The time that it takes to read and apply a slice of about 600 bets: 47 to 55 µs were measured on a machine with 2 cores.
 const SLICE_TIME: Duration = Duration::from_micros(48);
 /// A turn may always read this much if no interactive client waits: where commits cost next to nothing, polls and replies
 /// must not become the cost.
